@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 import time
 import traceback
 
@@ -31,6 +30,7 @@ class Checks:
     def __init__(self, title):
         self.title = title
         self.failed = []
+        self.heading = ""
         self.passed = 0
         self.skipped = []
 
@@ -50,13 +50,16 @@ class Checks:
     @contextlib.contextmanager
     def group(self, name):
         """A heading; what goes wrong outside of any check, as in setting up, is a failure too."""
+        outer, self.heading = self.heading, name
         print(f"{name}:", flush=True)
         try:
             yield
         except Failed as why:
-            self._fail(f"{name}: set up", str(why))
+            self._fail("around the checks", str(why))
         except Exception:
-            self._fail(f"{name}: set up", traceback.format_exc())
+            self._fail("around the checks", traceback.format_exc())
+        finally:
+            self.heading = outer
 
     def skip(self, name, reason):
         self.skipped.append(name)
@@ -83,7 +86,6 @@ class Checks:
         return 0
 
     def _fail(self, name, why):
-        self.failed.append(name)
+        self.failed.append(f"{self.heading}: {name}")
         indented = "\n".join(f"        {line}" for line in why.strip().splitlines())
         print(f"  FAIL  {name}\n{indented}", flush=True)
-        sys.stdout.flush()

@@ -9,8 +9,8 @@ POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 
 
 def missing(programs):
-    """Installs what is missing of {command: Debian package}, as root on Debian. Returns what is still
-    missing, as {command: remedy}."""
+    """Installs what is missing of {command: Debian package}, as root on Debian. Returns what is
+    still missing, as {command: remedy}."""
     wanted = absent(programs)
     if wanted and os.geteuid() == 0 and shutil.which("apt-get"):
         install(sorted(set(wanted.values())))

@@ -39,13 +39,13 @@ def run(*command, env=None, cwd=None, seconds=COMMAND_SECONDS):
 
 
 def end_in_order():
-    """Makes a signal to end unwind this program, so that every daemon that it started is stopped."""
+    """Makes a signal to end unwind this program, so that every daemon it started is stopped."""
     for number in [signal.SIGHUP, signal.SIGTERM]:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def free_port():
-    """A loopback port that was free a moment ago; whoever takes it must be ready to lose the race."""
+    """A loopback port that was free a moment ago; whoever takes it may lose the race for it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Starts a registry, ours or Distribution's: both take `serve CONFIG` and the same configuration."""
+"""Starts a registry, ours or Distribution's: both take `serve CONFIG`, and the same one."""
 
 import http.client
 import json

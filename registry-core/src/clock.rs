@@ -1,0 +1,21 @@
+//! The clock port: where time comes from, so that tests need not wait for it.
+
+use std::{fmt, time::SystemTime};
+
+/// Tells the time.
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> SystemTime;
+}
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the port")]
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}

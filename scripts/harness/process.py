@@ -59,8 +59,8 @@ class Daemon:
         self.command = [str(word) for word in command]
         self.log = log
         with open(log, "ab") as output:
-            # A session of its own: a Ctrl-C at the terminal reaches this program, which then stops
-            # the daemon in order.
+            # Out of the terminal's reach: a Ctrl-C ends this program, which then stops the daemon
+            # in order.
             self.process = subprocess.Popen(
                 self.command,
                 env=env,

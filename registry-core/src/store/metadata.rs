@@ -11,7 +11,7 @@ use crate::{
     access::Visible,
     descriptor::Descriptor,
     digest::Digest,
-    media_type::MediaType,
+    media_type::TypeName,
     name::RepositoryName,
     page::{Listing, Page},
     reference::{Expect, Tag},
@@ -296,7 +296,7 @@ pub enum TagChange {
 #[non_exhaustive]
 pub struct ReferrersFilter {
     /// Only those of this artifact type.
-    pub artifact_type: Option<MediaType>,
+    pub artifact_type: Option<TypeName>,
     /// End the page before its descriptors, serialized, have more bytes than this. `None` is no
     /// bound.
     pub max_bytes: Option<usize>,
@@ -310,9 +310,9 @@ impl ReferrersFilter {
 
     /// Only those of this artifact type.
     #[must_use]
-    pub fn artifact_type(self, artifact_type: MediaType) -> Self {
+    pub fn artifact_type(self, artifact_type: impl Into<TypeName>) -> Self {
         Self {
-            artifact_type: Some(artifact_type),
+            artifact_type: Some(artifact_type.into()),
             ..self
         }
     }

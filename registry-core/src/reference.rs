@@ -45,15 +45,20 @@ impl Tag {
 
     /// The tag under which clients of registries without the referrers API keep the referrers of
     /// `subject` (distribution-spec, "Referrers Tag Schema"): the algorithm cut to 32 characters, a
-    /// dash, the encoded part cut to 64. `None` where that is no tag, as with `=` in the encoding.
-    pub fn referrers_fallback(subject: &Digest) -> Option<Self> {
-        let cut = |text: &str, length: usize| text.chars().take(length).collect::<String>();
-        let text = format!(
-            "{}-{}",
-            cut(subject.algorithm(), 32),
-            cut(subject.encoded(), 64)
-        );
-        Self::parse(&text).ok()
+    /// dash, the encoded part cut to 64, and a dash for every character that no tag has.
+    pub fn referrers_fallback(subject: &Digest) -> Self {
+        let algorithm = subject.algorithm().chars().take(32);
+        let encoded = subject.encoded().chars().take(64);
+        let text: String = algorithm
+            .chain(['-'])
+            .chain(encoded)
+            .map(|c| match c {
+                '_' | '.' => c,
+                c if c.is_ascii_alphanumeric() => c,
+                _ => '-',
+            })
+            .collect();
+        Self(text.into())
     }
 }
 
@@ -293,10 +298,22 @@ mod tests {
     #[test]
     fn fallback_tags_are_cut() {
         let sha512 = Algorithm::Sha512.digest(b"x");
-        let tag = Tag::referrers_fallback(&sha512).unwrap();
-        assert_eq!(tag.as_str(), format!("sha512-{}", &sha512.encoded()[..64]));
-        let odd = Digest::parse("sha256+b64:abc=").unwrap();
-        assert_eq!(Tag::referrers_fallback(&odd), None);
+        let table = [
+            (
+                sha512.to_string(),
+                format!("sha512-{}", &sha512.encoded()[..64]),
+            ),
+            ("sha256+b64:abc=_d".into(), "sha256-b64-abc-_d".into()),
+            (
+                format!("{}:{}", "a+".repeat(30) + "b", "X=".repeat(60)),
+                format!("{}-{}", "a-".repeat(16), "X-".repeat(32)),
+            ),
+        ];
+        for (subject, expected) in table {
+            let tag = Tag::referrers_fallback(&Digest::parse(&subject).unwrap());
+            assert_eq!(tag.as_str(), expected, "{subject}");
+            assert_eq!(Tag::parse(&expected), Ok(tag));
+        }
     }
 
     #[test]

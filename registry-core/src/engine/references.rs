@@ -100,7 +100,8 @@ impl Inner {
 
 fn of_index(child: &Child) -> Wanted {
     let media_type = child.media_type.as_ref();
-    if media_type.and_then(MediaType::manifest_kind).is_some() {
+    let media_type = media_type.and_then(|name| MediaType::parse(name.as_str()).ok());
+    if media_type.is_some_and(|media_type| media_type.manifest_kind().is_some()) {
         Wanted::Manifest
     } else {
         Wanted::Either

@@ -2,11 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use registry_core::access::Secret;
+use registry_core::{access::Secret, manifest::Platform};
 
 use super::{
     Config, ConfigError, Driver, Environment, Http, Indexes, Listen, Log, LogFormatter, LogLevel,
-    Platform, References, Source, Storage, UploadPurging, Validation, reader::Section,
+    References, Source, Storage, UploadPurging, Validation, reader::Section,
     schema::BESIDE_THE_DRIVER, tree::Tree,
 };
 
@@ -247,8 +247,14 @@ fn validation(validation: &Section<'_>) -> Result<Validation> {
             .word("references", &words)?
             .unwrap_or(References::All),
         indexes: if disabled { Indexes::None } else { indexes },
-        urls_allow: patterns(&urls, "allow")?,
-        urls_deny: patterns(&urls, "deny")?,
+        urls_allow: patterns(&urls, "allow")?
+            .into_iter()
+            .filter(|_| !disabled)
+            .collect(),
+        urls_deny: patterns(&urls, "deny")?
+            .into_iter()
+            .filter(|_| !disabled)
+            .collect(),
     })
 }
 
@@ -275,10 +281,7 @@ fn platform(platform: &Section<'_>) -> Result<Platform> {
         Some(text) if !text.is_empty() => Ok(text),
         _ => Err(platform.error(key, "is missing, such as linux, or amd64")),
     };
-    Ok(Platform {
-        architecture: text("architecture")?,
-        os: text("os")?,
-    })
+    Ok(Platform::new(text("os")?, text("architecture")?))
 }
 
 fn patterns(urls: &Section<'_>, key: &str) -> Result<Vec<regex::Regex>> {

@@ -31,6 +31,7 @@ pub mod event;
 mod hash;
 pub mod layer;
 mod location;
+pub mod maintenance;
 pub mod manifest;
 mod media_type;
 mod name;
@@ -57,7 +58,7 @@ pub use self::{
     error::{Error, ErrorCode, Result},
     hash::{Algorithm, HashState, Hasher},
     location::Location,
-    media_type::{InvalidMediaType, ManifestKind, MediaType},
+    media_type::{InvalidMediaType, ManifestKind, MediaType, TypeName},
     name::{InvalidName, RepositoryName},
     page::{Listing, Page},
     range::{ByteRange, ContentRange, InvalidContentRange, Ranges},

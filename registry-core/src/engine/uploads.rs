@@ -26,10 +26,10 @@ impl Inner {
         repository: &RepositoryName,
         request: StartUpload,
     ) -> Result<UploadStart> {
-        if let Some(mount) = &request.mount {
-            if let Some(mounted) = self.mount(repository, mount, &request.visible).await? {
-                return Ok(mounted);
-            }
+        if let Some(mount) = &request.mount
+            && let Some(mounted) = self.mount(repository, mount, &request.visible).await?
+        {
+            return Ok(mounted);
         }
         let key = UploadKey::new(repository.clone(), UploadId::random(&*self.entropy));
         self.sessions.open(&key, self.clock.now())?;

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 
 use crate::{
     access::{Context, Visible},
-    clock::Clock,
+    clock::{Clock, SystemClock},
     content::BlobReply,
     descriptor::Descriptor,
     digest::Digest,
-    entropy::Entropy,
+    entropy::{Entropy, SystemEntropy},
     error::{Error, ErrorCode, Result},
     event::{Event, EventAction, EventSink},
     name::RepositoryName,
@@ -41,10 +41,10 @@ use super::owed::Owed;
 /// ```
 /// use std::sync::Arc;
 ///
-/// use registry_core::{Registry, SystemClock, SystemEntropy, event::EventSink, layer::Observed};
+/// use registry_core::{Registry, event::EventSink, layer::Observed};
 ///
 /// fn watched(registry: impl Registry, sink: Arc<dyn EventSink>) -> impl Registry {
-///     Observed::new(registry, sink, Arc::new(SystemClock), Arc::new(SystemEntropy))
+///     Observed::new(registry, sink)
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -58,19 +58,26 @@ pub struct Observed<R> {
 
 impl<R: Registry> Observed<R> {
     /// `inner`, with `sink` being told.
-    pub fn new(
-        inner: R,
-        sink: Arc<dyn EventSink>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Self {
+    pub fn new(inner: R, sink: Arc<dyn EventSink>) -> Self {
         Self {
             inner,
             sink,
-            clock,
-            entropy,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
             owed: Arc::default(),
         }
+    }
+
+    /// Where the time of an event comes from. Default: the system's clock.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Where the identifiers of events come from. Default: the system's randomness.
+    #[must_use]
+    pub fn entropy(self, entropy: Arc<dyn Entropy>) -> Self {
+        Self { entropy, ..self }
     }
 
     fn event(&self, cx: &Context, action: EventAction, repository: &RepositoryName) -> Event {

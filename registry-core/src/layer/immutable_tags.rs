@@ -1,6 +1,6 @@
 //! A registry whose tags, or some of them, never move.
 
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -29,7 +29,8 @@ use super::in_flight::InFlight;
 /// That a tag is not moved is decided by the store in the act of setting it, through [`Expect`], so
 /// it holds between racing writers wherever the store keeps expectations exactly. That a manifest
 /// is not deleted while an immutable tag is set to it is kept among the users of this layer and its
-/// clones; a program that writes elsewhere is not kept from anything.
+/// clones; a program that writes elsewhere is not kept from anything. Whoever deletes a manifest
+/// must be able to list the tags of what is inside: put authorization around this layer, not into it.
 ///
 /// ```
 /// use registry_core::{Registry, layer::ImmutableTags};
@@ -41,6 +42,7 @@ use super::in_flight::InFlight;
 #[derive(Clone)]
 pub struct ImmutableTags<R> {
     inner: R,
+    #[expect(clippy::type_complexity, reason = "it is written once")]
     immutable: Arc<dyn Fn(&RepositoryName, &Tag) -> bool + Send + Sync>,
     in_flight: Arc<InFlight>,
 }
@@ -214,7 +216,7 @@ impl<R: Registry> Registry for ImmutableTags<R> {
         for (tag, expect) in &mut push.tags {
             if (self.immutable)(repository, tag) {
                 fixes = true;
-                *expect = mem::take(expect).and(Expect::AbsentOr(vec![digest.clone()]));
+                *expect = expect.and(&Expect::AbsentOr(vec![digest.clone()]));
             }
         }
         // Held until the tags are set, so that a delete of the manifest cannot miss them.

@@ -17,11 +17,9 @@ use crate::{
 /// When it is worth trying again: both take no longer than a store's few steps.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-type Key = (RepositoryName, Digest);
-
 /// What is under way: how many pushes (above 0) or deletes (below 0) of each manifest.
 #[derive(Debug, Default)]
-pub(super) struct InFlight(Mutex<HashMap<Key, isize>>);
+pub(super) struct InFlight(Mutex<HashMap<(RepositoryName, Digest), isize>>);
 
 impl InFlight {
     /// A push begins; it ends when the answer is dropped.
@@ -61,7 +59,7 @@ impl InFlight {
 #[derive(Debug)]
 pub(super) struct Guard<'a> {
     in_flight: &'a InFlight,
-    key: Key,
+    key: (RepositoryName, Digest),
     step: isize,
 }
 

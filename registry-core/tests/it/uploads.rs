@@ -269,6 +269,31 @@ async fn a_finish_whose_answer_was_lost_can_be_done_again() {
 }
 
 #[tokio::test]
+async fn a_finish_that_stopped_short_of_the_link_goes_on() {
+    let (engine, store) = engine();
+    let id = started(&engine, "a").await.id;
+    append(&engine, &id, chunk("hello")).await.unwrap();
+    store.fail("link_blob", StoreErrorKind::Unavailable);
+    let last = || Finish::new(sha256("hello"));
+    assert_eq!(
+        code(finish(&engine, &id, last()).await),
+        ErrorCode::Unavailable
+    );
+    let other = finish(&engine, &id, Finish::new(sha256("other"))).await;
+    assert_eq!(code(other), ErrorCode::BlobUploadUnknown);
+    assert_eq!(finish(&engine, &id, last()).await.unwrap(), 5);
+    // Once linked it is remembered no more: a delete is final.
+    engine
+        .delete_blob(&cx(), &name("a"), &sha256("hello"))
+        .await
+        .unwrap();
+    assert_eq!(
+        code(finish(&engine, &id, last()).await),
+        ErrorCode::BlobUploadUnknown
+    );
+}
+
+#[tokio::test]
 async fn whoever_is_superseded_is_told_so() {
     for call in ["write_upload", "digest_upload", "commit_upload"] {
         for gone in [false, true] {

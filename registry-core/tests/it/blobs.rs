@@ -75,12 +75,10 @@ async fn short_or_missing_bytes_are_no_blob() {
     let (engine, store) = engine();
     let digest = push_blob(&engine, "a", "hello").await;
     for bytes in [Some("hell"), None] {
-        let mut state = store.state();
         match bytes {
-            Some(bytes) => state.blobs.insert(digest.clone(), bytes.into()),
-            None => state.blobs.remove(&digest),
+            Some(bytes) => store.state().blobs.insert(digest.clone(), bytes.into()),
+            None => store.state().blobs.remove(&digest),
         };
-        drop(state);
         let stat = engine.stat_blob(&cx(), &name("a"), &digest).await;
         assert_eq!(code(stat), ErrorCode::BlobUnknown);
         let read = engine

@@ -1,5 +1,7 @@
 //! The engine and the layers, over a store that can be looked into, held up and made to fail.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 mod authorized;
 mod blobs;
 mod double;

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -33,6 +33,8 @@ pub(crate) struct Double {
     pub(crate) atomic: AtomicBool,
     pub(crate) hints: AtomicBool,
     pub(crate) redirects: AtomicBool,
+    /// Where it is not 0, calls on tags and manifests are held up, each for another while.
+    pub(crate) seed: AtomicU64,
     state: Mutex<State>,
     calls: Mutex<Vec<&'static str>>,
     hooks: Mutex<HashMap<&'static str, Hook>>,
@@ -98,6 +100,18 @@ impl Double {
         match self.failures.lock().unwrap().remove(call) {
             Some(kind) => Err(StoreError::new(kind, "as the test wants it")),
             None => Ok(self.state()),
+        }
+    }
+
+    async fn pause(&self) {
+        let seed = self.seed.load(Ordering::Relaxed);
+        // Marsaglia's xorshift: 0 stays 0.
+        let seed = seed ^ (seed << 13);
+        let seed = seed ^ (seed >> 7);
+        let seed = seed ^ (seed << 17);
+        self.seed.store(seed, Ordering::Relaxed);
+        for _ in 0..seed % 8 {
+            tokio::task::yield_now().await;
         }
     }
 
@@ -288,6 +302,7 @@ impl MetadataStore for Double {
         record: ManifestRecord,
         tags: &[(Tag, Expect)],
     ) -> Result<Vec<TagChange>> {
+        self.pause().await;
         let mut state = self.enter("put_manifest")?;
         let digest = record.descriptor.digest.clone();
         state.known.insert(repository.clone());
@@ -333,6 +348,7 @@ impl MetadataStore for Double {
     }
 
     async fn delete_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<bool> {
+        self.pause().await;
         let mut state = self.enter("delete_manifest")?;
         state
             .tags
@@ -381,6 +397,7 @@ impl MetadataStore for Double {
     }
 
     async fn tags(&self, repository: &RepositoryName, page: Page) -> Result<Listing<Tag>> {
+        self.pause().await;
         let state = self.enter("tags")?;
         let tags = state.tags.keys().filter(|(name, _)| name == repository);
         Ok(paged(tags.map(|(_, tag)| tag.clone()), &page, Tag::as_str))

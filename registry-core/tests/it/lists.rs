@@ -90,9 +90,11 @@ async fn a_fallback_tag_is_merged_in_order_verified_and_paged() {
         sha256("absent"),
         push_index(&engine, "a", "unrelated", &[]).await,
     ];
-    for i in 0..12 {
+    for i in 0..30 {
         let kind = if i % 2 == 0 { "a/even" } else { "a/odd" };
-        let about = push(referrer(&i.to_string(), &subject, kind));
+        // Those that the store lists are large: behind them there is room for others on a page.
+        let label = format!("{i}{}", "x".repeat(if i % 3 == 0 { 300 } else { 0 }));
+        let about = push(referrer(&label, &subject, kind));
         let pushed = engine.put_manifest(&cx(), &name("a"), about).await.unwrap();
         let digest = pushed.descriptor.digest;
         if i % 3 != 0 {
@@ -137,18 +139,18 @@ async fn a_fallback_tag_is_merged_in_order_verified_and_paged() {
     let even = expected.iter().filter(|(_, kind)| *kind == "a/even");
     let even: Vec<_> = even.map(|(digest, _)| digest.clone()).collect();
     let only_even = ReferrersFilter::none().artifact_type(MediaType::parse("a/even").unwrap());
-    for limit in 1..=12 {
+    for limit in 1..=20 {
         assert_eq!(
             walk(&engine, &subject, limit, &ReferrersFilter::none()).await,
             all
         );
         assert_eq!(walk(&engine, &subject, limit, &only_even).await, even);
     }
-    for bytes in [1, 500, 1000] {
+    for bytes in (1..=40).map(|part| part * 50) {
         let filter = ReferrersFilter::none().max_bytes(bytes);
-        assert_eq!(walk(&engine, &subject, 12, &filter).await, all);
+        assert_eq!(walk(&engine, &subject, 30, &filter).await, all);
     }
-    let page = Page::first(12);
+    let page = Page::first(30);
     let listed = engine
         .list_referrers(&cx(), &name("a"), &subject, page.clone(), only_even)
         .await

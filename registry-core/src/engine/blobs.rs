@@ -37,7 +37,8 @@ impl Inner {
     ) -> Result<BlobReply> {
         let link = self.metadata.blob_link(repository, digest).await?;
         let link = link.ok_or_else(|| unknown(digest))?;
-        if let (Some(lifetime), false) = (self.redirects, options.direct)
+        if let Some(lifetime) = self.redirects
+            && !options.direct
             && let Some(location) = self.blobs.location(&link.target, lifetime).await?
         {
             self.sightings.note(digest, repository);

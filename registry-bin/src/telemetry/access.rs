@@ -2,6 +2,11 @@
 
 use std::{fmt, io::Write, net::IpAddr, time::SystemTime};
 
+use http::{
+    HeaderMap, HeaderValue, Version,
+    header::{REFERER, USER_AGENT},
+};
+
 use super::time::Utc;
 
 /// What an answered request leaves in the log.
@@ -50,6 +55,24 @@ impl<'a> AccessLine<'a> {
         }
     }
 
+    /// Takes in what a request says about itself.
+    #[must_use]
+    pub fn of_request(mut self, version: Version, headers: &'a HeaderMap) -> Self {
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|value: &HeaderValue| value.to_str().ok())
+        };
+        self.version = match version {
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2.0",
+            _ => "HTTP/1.1",
+        };
+        self.referer = text(REFERER);
+        self.user_agent = text(USER_AGENT);
+        self
+    }
+
     /// Writes the line to standard output. A reader that has gone is no reason to stop serving.
     pub fn print(&self) {
         let line = format!("{self}\n");
@@ -63,11 +86,21 @@ impl fmt::Display for AccessLine<'_> {
             Some(client) => write!(f, "{client} - ")?,
             None => f.write_str("- - ")?,
         }
-        write!(f, "{} [{}] ", Escaped(self.user), Utc::of(self.at).common_log())?;
+        write!(
+            f,
+            "{} [{}] ",
+            Escaped(self.user),
+            Utc::of(self.at).common_log()
+        )?;
         let request = format!("{} {} {}", self.method, self.path, self.version);
         write!(f, "\"{}\" {} ", Escaped(Some(&request)), self.status)?;
         write!(f, "{} ", self.bytes.unwrap_or(0))?;
-        write!(f, "\"{}\" \"{}\"", Escaped(self.referer), Escaped(self.user_agent))
+        write!(
+            f,
+            "\"{}\" \"{}\"",
+            Escaped(self.referer),
+            Escaped(self.user_agent)
+        )
     }
 }
 

@@ -75,6 +75,10 @@ impl Image {
         self.parts.iter().map(|part| part.content.size).sum()
     }
 
+    pub(crate) fn manifest(&self) -> &[u8] {
+        &self.manifest
+    }
+
     /// Pushes the blobs, each asked for first as real clients do, then the manifest by its tag.
     pub(crate) fn push(&self, wire: &mut Wire, repository: &str) -> Result<()> {
         for part in &self.parts {

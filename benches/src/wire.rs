@@ -69,10 +69,6 @@ impl Wire {
         self.exchange("GET", target, &[("Accept", ACCEPT)], &[])
     }
 
-    pub(crate) fn delete(&mut self, target: &str) -> io::Result<Reply> {
-        self.exchange("DELETE", target, &[], &[])
-    }
-
     /// Sends `from..to` of `content` in one body; a server that answers early is heard.
     pub(crate) fn send(
         &mut self,

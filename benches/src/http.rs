@@ -10,8 +10,8 @@ use socket2::SockRef;
 
 use crate::content::Content;
 
-/// No step of any exchange here takes longer on a server that works.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// No step of any exchange here takes longer on a server that works, be its disk ever so busy.
+const PATIENCE: Duration = Duration::from_secs(180);
 const BUFFER: usize = 64 * 1024;
 const LARGEST_HEAD: usize = 60 * 1024;
 

@@ -79,6 +79,11 @@ impl Image {
         &self.manifest
     }
 
+    /// The digests of the config and the layers.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| part.digest.as_str())
+    }
+
     /// Pushes the blobs, each asked for first as real clients do, then the manifest by its tag.
     pub(crate) fn push(&self, wire: &mut Wire, repository: &str) -> Result<()> {
         for part in &self.parts {

@@ -2,8 +2,8 @@
 //!
 //! All servers run from the start; each round gives every piece of work to one server after another and
 //! begins with another server each time, so that what the machine does besides falls on all alike. What
-//! pushes leave is removed and synced away outside the clock: a server that leaves its writes to the kernel
-//! must not have them charged to the next one.
+//! pushes leave is removed outside the clock, before it is written back: a server that leaves its writes to
+//! the kernel must not have them charged to the next one.
 
 mod files;
 mod load;
@@ -92,7 +92,6 @@ pub(crate) fn run(args: &mut Args) -> Result<Report> {
             kind: Kind::Files(files),
         });
     }
-    load::sync()?;
 
     let mut measured: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
     for round in 0..rounds {

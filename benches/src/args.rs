@@ -112,3 +112,32 @@ impl Args {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(words: &[&str]) -> Args {
+        Args::parse(words.iter().map(|word| (*word).to_owned()).collect()).expect("well-formed")
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        let mut args = args(&["--a", "12", "--b", "3KiB", "--c", "2GiB", "--d", "5MB"]);
+        assert_eq!(args.size("a", 0).unwrap(), 12);
+        assert_eq!(args.size("b", 0).unwrap(), 3072);
+        assert_eq!(args.size("c", 0).unwrap(), 2 << 30);
+        assert!(args.size("d", 0).is_err());
+        assert_eq!(args.size("absent", 9).unwrap(), 9);
+    }
+
+    #[test]
+    fn what_nobody_took_is_an_error() {
+        let mut args = args(&["--keep", "--rounds", "3", "--only", "a,c"]);
+        assert!(args.flag("keep"));
+        assert_eq!(args.choice("only", &["a", "b", "c"]).unwrap(), ["a", "c"]);
+        assert!(args.done().is_err());
+        assert_eq!(args.number("rounds", 1).unwrap(), 3);
+        assert!(args.done().is_ok());
+    }
+}

@@ -117,3 +117,15 @@ pub(crate) fn median(values: &[f64]) -> f64 {
         length => f64::midpoint(sorted[length / 2 - 1], sorted[length / 2]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[]), 0.0);
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+}

@@ -261,3 +261,19 @@ http:
         root = root.display(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leading_words_with_an_equals_sign_are_variables() {
+        let template = Template::new("A=1 B={root} prog --x=y {addr}").unwrap();
+        let fill = |word: &str| word.replace("{root}", "R").replace("{addr}", "H:1");
+        let command = template.command(fill);
+        assert_eq!(command.get_program(), "prog");
+        assert_eq!(command.get_args().collect::<Vec<_>>(), ["--x=y", "H:1"]);
+        let variables: Vec<_> = command.get_envs().collect();
+        assert_eq!(variables[1], ("B".as_ref(), Some("R".as_ref())));
+    }
+}

@@ -171,7 +171,7 @@ struct Gone;
 
 impl std::fmt::Display for Gone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the upload is gone")
+        f.write_str("GET of the upload answers 404")
     }
 }
 

@@ -12,7 +12,8 @@ use crate::args::Args;
 use crate::content::Random;
 use crate::image::Image;
 use crate::report::Report;
-use crate::server::{Scratch, Server, Settings, Template};
+use crate::scratch::Scratch;
+use crate::server::{Server, Settings, Template};
 use crate::wire::Wire;
 
 const REPOSITORY: &str = "crash/images";

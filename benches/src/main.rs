@@ -13,6 +13,7 @@ mod image;
 mod memory;
 mod races;
 mod report;
+mod scratch;
 mod server;
 mod speed;
 mod wire;

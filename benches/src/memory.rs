@@ -9,7 +9,8 @@ use crate::Result;
 use crate::args::Args;
 use crate::content::{Content, Random};
 use crate::report::Report;
-use crate::server::{Scratch, Server, Settings, Template};
+use crate::scratch::Scratch;
+use crate::server::{Server, Settings, Template};
 use crate::wire::Wire;
 
 const REPOSITORY: &str = "memory/blobs";

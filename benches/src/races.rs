@@ -17,7 +17,8 @@ use crate::args::Args;
 use crate::content::{Content, Hash, Random};
 use crate::http::{Framing, Reply};
 use crate::report::Report;
-use crate::server::{Scratch, Server, Settings, Template};
+use crate::scratch::Scratch;
+use crate::server::{Server, Settings, Template};
 use crate::wire::{MANIFEST, Wire, expect};
 
 /// The longest gap between the two requests.

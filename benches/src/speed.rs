@@ -18,7 +18,8 @@ use crate::Result;
 use crate::args::Args;
 use crate::content::Random;
 use crate::report::{Report, median};
-use crate::server::{Scratch, Server, Settings, Template};
+use crate::scratch::Scratch;
+use crate::server::{Server, Settings, Template};
 
 use files::Files;
 use load::Load;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Digest, media_type::MediaType};
+use crate::{
+    digest::Digest,
+    media_type::{MediaType, TypeName},
+};
 
 /// A typed pointer to content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +22,7 @@ pub struct Descriptor {
     pub size: u64,
     /// What kind of artifact the content is, in a list of referrers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<MediaType>,
+    pub artifact_type: Option<TypeName>,
     /// Annotations; in a list of referrers those of the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,

@@ -6,7 +6,7 @@
 //!
 //! The crate is an hourglass with two seams:
 //!
-//! - [`Registry`], the verbs of the specification on typed names. The [`Engine`](engine::Engine)
+//! - [`Registry`], the verbs of the specification on typed names. The [`Engine`]
 //!   implements it over stores, [layers](layer) wrap it, the HTTP [service](server) serves it, and a
 //!   program can call it without HTTP.
 //! - [`BlobStore`](store::BlobStore) and [`MetadataStore`](store::MetadataStore), what somebody with
@@ -31,6 +31,7 @@ pub mod event;
 mod hash;
 pub mod layer;
 mod location;
+pub mod maintenance;
 pub mod manifest;
 mod media_type;
 mod name;
@@ -57,7 +58,7 @@ pub use self::{
     error::{Error, ErrorCode, Result},
     hash::{Algorithm, HashState, Hasher},
     location::Location,
-    media_type::{InvalidMediaType, ManifestKind, MediaType},
+    media_type::{InvalidMediaType, ManifestKind, MediaType, TypeName},
     name::{InvalidName, RepositoryName},
     page::{Listing, Page},
     range::{ByteRange, ContentRange, InvalidContentRange, Ranges},

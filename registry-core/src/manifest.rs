@@ -9,13 +9,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use crate::{
     descriptor::Descriptor,
     digest::Digest,
     error::{Error, ErrorCode},
-    media_type::{ManifestKind, MediaType},
+    media_type::{ManifestKind, MediaType, TypeName},
 };
 
 /// How much a manifest may be.
@@ -66,7 +66,7 @@ pub struct Document {
     /// The manifest that this one is about.
     pub subject: Option<Child>,
     /// Its artifact type, as it says so itself.
-    pub artifact_type: Option<MediaType>,
+    pub artifact_type: Option<TypeName>,
     /// Its annotations.
     pub annotations: Option<BTreeMap<String, String>>,
 }
@@ -76,12 +76,13 @@ pub struct Document {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Child {
-    /// Its media type.
-    #[serde(default)]
-    pub media_type: Option<MediaType>,
+    /// Its media type, as the manifest has it.
+    #[serde(default, deserialize_with = "not_empty")]
+    pub media_type: Option<TypeName>,
     /// Its digest.
     pub digest: Digest,
     /// How many bytes it has.
+    #[serde(deserialize_with = "readable_size")]
     pub size: u64,
     /// Where else its bytes can be had.
     #[serde(default)]
@@ -97,7 +98,7 @@ impl Child {
         !self
             .media_type
             .as_ref()
-            .is_some_and(MediaType::is_nondistributable)
+            .is_some_and(TypeName::is_nondistributable)
     }
 }
 
@@ -113,12 +114,22 @@ pub struct Platform {
     pub os: String,
 }
 
+impl Platform {
+    /// That operating system on that architecture.
+    pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Self {
+        Self {
+            architecture: architecture.into(),
+            os: os.into(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {
     schema_version: Option<u64>,
-    #[serde(default)]
-    media_type: Option<MediaType>,
+    #[serde(default, deserialize_with = "not_empty")]
+    media_type: Option<TypeName>,
     #[serde(default)]
     config: Option<Child>,
     #[serde(default)]
@@ -127,10 +138,23 @@ struct Raw {
     manifests: Option<Vec<Child>>,
     #[serde(default)]
     subject: Option<Child>,
-    #[serde(default)]
-    artifact_type: Option<String>,
+    #[serde(default, deserialize_with = "not_empty")]
+    artifact_type: Option<TypeName>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
+}
+
+/// Types that are absent, `null` and empty are all the same to the programs that write manifests.
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TypeName>, D::Error> {
+    let name = Option::<TypeName>::deserialize(deserializer)?;
+    Ok(name.filter(|name| !name.as_str().is_empty()))
+}
+
+/// image-spec's sizes are `int64`: what is larger, no client can read.
+fn readable_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let size = u64::deserialize(deserializer)?;
+    i64::try_from(size).map_err(|_| de::Error::custom("a size does not fit into 63 bits"))?;
+    Ok(size)
 }
 
 impl Document {
@@ -167,7 +191,11 @@ impl Document {
         } else {
             MediaType::oci_manifest()
         };
-        let media_type = match (declared, raw.media_type) {
+        let own = raw
+            .media_type
+            .map(|name| MediaType::parse(name.as_str()).map_err(|_| InvalidManifest::MediaType))
+            .transpose()?;
+        let media_type = match (declared, own) {
             (Some(declared), Some(own)) if *declared != own => {
                 return Err(InvalidManifest::MediaTypeMismatch {
                     declared: declared.clone(),
@@ -197,11 +225,7 @@ impl Document {
             ManifestKind::Image | ManifestKind::Index => {}
         }
         let document = Self {
-            artifact_type: raw
-                .artifact_type
-                .filter(|text| !text.is_empty())
-                .map(|text| MediaType::parse(&text).map_err(|_| InvalidManifest::ArtifactType))
-                .transpose()?,
+            artifact_type: raw.artifact_type,
             media_type,
             kind,
             config: raw.config,
@@ -234,7 +258,7 @@ impl Document {
 
     /// The artifact type under which it is listed as a referrer: its own, else, for an image
     /// manifest, the media type of its config (distribution-spec, "Listing Referrers").
-    pub fn referrer_type(&self) -> Option<MediaType> {
+    pub fn referrer_type(&self) -> Option<TypeName> {
         let config = || self.config.as_ref()?.media_type.clone();
         self.artifact_type.clone().or_else(config)
     }
@@ -275,12 +299,12 @@ pub enum InvalidManifest {
     /// It has both the members of an image manifest and those of an index.
     #[error("a manifest has config and layers, or manifests, not both")]
     Ambiguous,
-    /// Its artifact type is no media type.
-    #[error("the artifactType is not a media type")]
-    ArtifactType,
     /// It is not the JSON of a manifest.
     #[error("the manifest cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// Its media type is none.
+    #[error("the mediaType is not a media type")]
+    MediaType,
     /// It was sent as something else than it says it is.
     #[error("the manifest was sent as {declared}, but says that it is {own}")]
     MediaTypeMismatch {
@@ -330,5 +354,337 @@ impl From<InvalidManifest> for Error {
             _ => ErrorCode::ManifestInvalid,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    /// A descriptor, as JSON.
+    fn child(media_type: &str) -> String {
+        format!(r#"{{"mediaType": "{media_type}", "digest": "{A}", "size": 3}}"#)
+    }
+
+    /// An image manifest with more members, as JSON.
+    fn image(more: &str) -> String {
+        let config = child("application/vnd.oci.image.config.v1+json");
+        format!(r#"{{"schemaVersion": 2, "config": {config}{more}}}"#)
+    }
+
+    /// An index with more members, as JSON.
+    fn index(more: &str) -> String {
+        let manifest = child(MediaType::oci_manifest().as_str());
+        format!(r#"{{"schemaVersion": 2, "manifests": [{manifest}]{more}}}"#)
+    }
+
+    fn parse(text: &str, declared: Option<&MediaType>) -> Result<Document, InvalidManifest> {
+        Document::parse(text.as_bytes(), declared, &Limits::default())
+    }
+
+    #[test]
+    fn the_four_types_and_how_they_are_told_apart() {
+        let own = |media_type: &MediaType| format!(r#", "mediaType": "{media_type}""#);
+        let table = [
+            (image(""), None, MediaType::oci_manifest()),
+            (index(""), None, MediaType::oci_index()),
+            (
+                image(&own(&MediaType::docker_manifest())),
+                None,
+                MediaType::docker_manifest(),
+            ),
+            (
+                index(&own(&MediaType::docker_list())),
+                None,
+                MediaType::docker_list(),
+            ),
+            (
+                image(""),
+                Some(MediaType::docker_manifest()),
+                MediaType::docker_manifest(),
+            ),
+            (
+                image(&own(&MediaType::oci_manifest())),
+                Some(MediaType::oci_manifest()),
+                MediaType::oci_manifest(),
+            ),
+            (
+                image(r#", "mediaType": """#),
+                Some(MediaType::oci_manifest()),
+                MediaType::oci_manifest(),
+            ),
+            (
+                index(r#", "mediaType": "application/vnd.oci.image.index.v1+json; a=b""#),
+                Some(MediaType::oci_index()),
+                MediaType::oci_index(),
+            ),
+        ];
+        for (text, declared, expected) in table {
+            let document = parse(&text, declared.as_ref()).expect(&text);
+            assert_eq!(document.media_type, expected, "{text}");
+            assert_eq!(Some(document.kind), expected.manifest_kind(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_other_registries_take_is_taken() {
+        let good = [
+            image(r#", "layers": []"#),
+            image(r#", "layers": null, "manifests": null, "subject": null, "annotations": null"#),
+            image(r#", "artifactType": "", "unknown": {"a": [1, 2, {"b": null}]}, "2": 3"#),
+            image(r#", "artifactType": "not a media type""#),
+            image(&format!(r#", "layers": [{}]"#, child("whatever"))),
+            image(&format!(
+                r#", "layers": [{{"digest": "{A}", "size": 0, "data": "", "urls": ["x"]}}]"#
+            )),
+            image(r#", "subject": {"digest": "blake3:abc", "size": 1}"#),
+            index(r#", "config": null, "layers": null"#),
+            r#" {"schemaVersion": 2, "manifests": []} "#.to_owned(),
+            format!(
+                r#"{{"schemaVersion": 2, "manifests": [{{"digest": "{A}", "size": 1,
+                    "platform": {{"architecture": "arm64", "os": "linux", "variant": "v8"}}}}]}}"#
+            ),
+        ];
+        for text in good {
+            assert!(parse(&text, None).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_way_to_be_invalid() {
+        use InvalidManifest as E;
+        type Is = fn(&E) -> bool;
+        let json: Is = |e| matches!(e, E::Json(_));
+        let shape: Is = |e| matches!(e, E::Shape { .. });
+        let ambiguous: Is = |e| matches!(e, E::Ambiguous);
+        let schema: Is = |e| matches!(e, E::SchemaVersion);
+        let layer = |text: &str| image(&format!(r#", "layers": [{text}]"#));
+        let image_as = |media_type: &str| image(&format!(r#", "mediaType": "{media_type}""#));
+        let table: Vec<(String, Is)> = vec![
+            (String::new(), json),
+            ("null".into(), json),
+            ("[]".into(), json),
+            ("{} {}".into(), json),
+            (format!("{}x", image("")), json),
+            (layer("null"), json),
+            (layer("{}"), json),
+            (layer(r#"{"digest": "sha256:abc", "size": 1}"#), json),
+            (layer(r#"{"digest": "../../etc/passwd", "size": 1}"#), json),
+            (layer(&format!(r#"{{"digest": "{A}"}}"#)), json),
+            (layer(&format!(r#"{{"digest": "{A}", "size": -1}}"#)), json),
+            (layer(&format!(r#"{{"digest": "{A}", "size": 1.5}}"#)), json),
+            (
+                layer(&format!(
+                    r#"{{"digest": "{A}", "size": 9223372036854775808}}"#
+                )),
+                json,
+            ),
+            (
+                layer(&format!(r#"{{"digest": "{A}", "size": 1e99}}"#)),
+                json,
+            ),
+            (image(r#", "layers": [], "layers": []"#), json),
+            (image(r#", "schemaVersion": 2"#), json),
+            (image(r#", "layers": {}"#), json),
+            (image(r#", "annotations": {"a": 1}"#), json),
+            ("{}".into(), schema),
+            (r#"{"schemaVersion": 1, "manifests": []}"#.into(), schema),
+            (r#"{"schemaVersion": null, "manifests": []}"#.into(), schema),
+            (image(r#", "manifests": []"#), ambiguous),
+            (index(r#", "layers": []"#), ambiguous),
+            (r#"{"schemaVersion": 2}"#.into(), shape),
+            (r#"{"schemaVersion": 2, "layers": []}"#.into(), shape),
+            (
+                r#"{"schemaVersion": 2, "config": null, "layers": []}"#.into(),
+                shape,
+            ),
+            (image_as(MediaType::docker_list().as_str()), shape),
+            (
+                index(r#", "mediaType": "application/vnd.oci.image.manifest.v1+json""#),
+                shape,
+            ),
+            (image_as("nonsense"), |e| matches!(e, E::MediaType)),
+            (image_as("text/plain"), |e| {
+                matches!(e, E::UnknownMediaType(_))
+            }),
+            (layer(&"[".repeat(70)), |e| matches!(e, E::TooDeep { .. })),
+            (format!("{}{}", image(""), " ".repeat(4 << 20)), |e| {
+                matches!(e, E::TooLarge { .. })
+            }),
+            (layer(&vec![child("a/b"); 10_000].join(",")), |e| {
+                matches!(e, E::TooManyReferences { .. })
+            }),
+        ];
+        for (text, is) in table {
+            let shown = text.get(..200).unwrap_or(&text);
+            let error = parse(&text, None).expect_err(shown);
+            assert!(is(&error), "{error:?}: {shown}");
+            let code = match error {
+                E::TooLarge { .. } => ErrorCode::TooLarge,
+                _ => ErrorCode::ManifestInvalid,
+            };
+            assert_eq!(Error::from(error).code(), code, "{shown}");
+        }
+        let sent = parse(
+            &image_as(MediaType::oci_manifest().as_str()),
+            Some(&MediaType::docker_manifest()),
+        );
+        assert!(matches!(sent, Err(E::MediaTypeMismatch { .. })));
+    }
+
+    #[test]
+    fn what_it_refers_to() {
+        let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+        let text = image(&format!(
+            r#", "layers": [{}, {}], "subject": {}"#,
+            child("a/b"),
+            child(foreign),
+            child("c/d")
+        ));
+        let document = parse(&text, None).unwrap();
+        assert_eq!(document.children().count(), 3);
+        assert_eq!(document.blobs().count(), 3);
+        let held = document.blobs().filter(|child| child.is_distributable());
+        assert_eq!(held.count(), 2);
+        assert_eq!(document.subject.unwrap().digest.as_str(), A);
+        let document = parse(&index(""), None).unwrap();
+        assert_eq!(
+            (document.children().count(), document.blobs().count()),
+            (1, 0)
+        );
+    }
+
+    #[test]
+    fn the_type_of_a_referrer() {
+        let config = "application/vnd.oci.image.config.v1+json";
+        let table = [
+            (image(""), Some(config)),
+            (image(r#", "artifactType": """#), Some(config)),
+            (image(r#", "artifactType": "a/b""#), Some("a/b")),
+            (image(r#", "artifactType": "a/b;v=0.2""#), Some("a/b;v=0.2")),
+            (index(""), None),
+            (index(r#", "artifactType": "a/b""#), Some("a/b")),
+        ];
+        for (text, expected) in table {
+            let found = parse(&text, None).unwrap().referrer_type();
+            assert_eq!(found.as_ref().map(TypeName::as_str), expected, "{text}");
+        }
+        let document = parse(&image(r#", "annotations": {"b": "2", "a": ""}"#), None).unwrap();
+        let digest = Digest::parse(A).unwrap();
+        let descriptor = document.descriptor(digest, 7);
+        let annotations = descriptor.annotations.unwrap();
+        assert_eq!(
+            annotations.into_iter().collect::<Vec<_>>(),
+            [("a".into(), String::new()), ("b".into(), "2".into())]
+        );
+    }
+
+    #[test]
+    fn nesting_counts_brackets_outside_of_strings() {
+        for (text, depth) in [
+            ("", 0),
+            ("1", 0),
+            ("{}", 1),
+            ("[[],[[]]]", 3),
+            (r#"{"a": "[[[["}"#, 1),
+            (r#"{"\"[[[[": []}"#, 2),
+            (r#"{"\\": [[]]}"#, 3),
+            (r#"["\\\"[["]"#, 1),
+            ("]]]][", 1),
+        ] {
+            assert_eq!(nesting(text.as_bytes()), depth, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_is_refused_before_it_is_parsed() {
+        let limits = Limits::default();
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+            let at = |depth: usize| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            let deep = Document::parse(at(10_000).as_bytes(), None, &limits);
+            assert!(matches!(deep, Err(InvalidManifest::TooDeep { .. })));
+            let fits = image(&format!(r#", "x": {}"#, at(limits.depth - 1)));
+            assert!(parse(&fits, None).is_ok());
+            let deeper = image(&format!(r#", "x": {}"#, at(limits.depth)));
+            assert!(parse(&deeper, None).is_err());
+        }
+        let unbounded = Limits {
+            depth: usize::MAX,
+            ..limits
+        };
+        let text = "[".repeat(1 << 20);
+        assert!(Document::parse(text.as_bytes(), None, &unbounded).is_err());
+    }
+
+    /// Any JSON, not too deep, with the words of manifests in it.
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::Value;
+        let word = prop_oneof![
+            Just("schemaVersion"),
+            Just("mediaType"),
+            Just("config"),
+            Just("layers"),
+            Just("manifests"),
+            Just("subject"),
+            Just("annotations"),
+            Just("artifactType"),
+            Just("digest"),
+            Just("size"),
+            Just(A),
+            Just("application/vnd.oci.image.index.v1+json"),
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            Just(Value::from(2)),
+            any::<i64>().prop_map(Value::from),
+            word.clone().prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(word.clone().prop_map(str::to_owned), inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Document::parse(&bytes, None, &Limits::default());
+        }
+
+        #[test]
+        fn what_parses_keeps_its_promises(value in json(), versioned in any::<bool>()) {
+            let mut value = value;
+            if let (true, Some(map)) = (versioned, value.as_object_mut()) {
+                map.insert("schemaVersion".into(), 2.into());
+            }
+            if let Ok(document) = parse(&value.to_string(), None) {
+                prop_assert_eq!(document.media_type.manifest_kind(), Some(document.kind));
+                let image = document.kind == ManifestKind::Image;
+                prop_assert_eq!(document.config.is_some(), image);
+                prop_assert!(!image || document.manifests.is_empty());
+                prop_assert!(image || document.layers.is_empty());
+            }
+        }
+
+        #[test]
+        fn nesting_is_the_depth_of_the_value(value in json()) {
+            fn depth(value: &serde_json::Value) -> usize {
+                let inner = match value {
+                    serde_json::Value::Array(items) => items.iter().map(depth).max(),
+                    serde_json::Value::Object(map) => map.values().map(depth).max(),
+                    _ => return 0,
+                };
+                1 + inner.unwrap_or(0)
+            }
+            prop_assert_eq!(nesting(value.to_string().as_bytes()), depth(&value));
+        }
     }
 }

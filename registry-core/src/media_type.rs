@@ -90,12 +90,13 @@ impl MediaType {
     /// Whether a layer of this type may be kept elsewhere: image-spec's non-distributable layers
     /// and Docker's foreign ones. A registry need not hold their bytes.
     pub fn is_nondistributable(&self) -> bool {
-        self.0
-            .starts_with("application/vnd.oci.image.layer.nondistributable.v1.tar")
-            || self
-                .0
-                .starts_with("application/vnd.docker.image.rootfs.foreign.diff.tar")
+        is_nondistributable(&self.0)
     }
+}
+
+fn is_nondistributable(text: &str) -> bool {
+    text.starts_with("application/vnd.oci.image.layer.nondistributable.v1.tar")
+        || text.starts_with("application/vnd.docker.image.rootfs.foreign.diff.tar")
 }
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -147,6 +148,65 @@ impl<'de> Deserialize<'de> for MediaType {
     }
 }
 
+/// The name of a type as a document gives it: its `artifactType`, the `mediaType` of what it refers
+/// to. It is kept verbatim, parameters and all.
+///
+/// image-spec wants a media type there, but also that nobody refuses a type that they do not know;
+/// artifacts whose types have parameters, or no slash, are about. What a registry answers with, as a
+/// Content-Type, is a [`MediaType`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct TypeName(Arc<str>);
+
+impl TypeName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a layer of this type may be kept elsewhere: image-spec's non-distributable layers
+    /// and Docker's foreign ones. A registry need not hold their bytes.
+    pub fn is_nondistributable(&self) -> bool {
+        is_nondistributable(&self.0)
+    }
+}
+
+impl fmt::Debug for TypeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TypeName({})", self.0)
+    }
+}
+
+impl fmt::Display for TypeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<MediaType> for TypeName {
+    fn from(media_type: MediaType) -> Self {
+        Self(media_type.0)
+    }
+}
+
+impl From<&str> for TypeName {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for TypeName {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<TypeName> for String {
+    fn from(name: TypeName) -> Self {
+        name.as_str().to_owned()
+    }
+}
+
 /// A text that is no media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a media type is a type, a slash and a subtype")]
@@ -169,6 +229,15 @@ mod tests {
         }
         for bad in ["", "/", "a", "a/", "/b", "a/b/c", "a b/c", "a/\0"] {
             assert_eq!(MediaType::parse(bad), Err(InvalidMediaType), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_types_are_kept_verbatim() {
+        for text in ["a/b", "application/x+json;version=0.2", "sbom", ""] {
+            let name: TypeName = serde_json::from_value(text.into()).unwrap();
+            assert_eq!(name.as_str(), text);
+            assert_eq!(serde_json::to_value(&name).unwrap(), text);
         }
     }
 

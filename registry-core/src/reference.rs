@@ -45,15 +45,20 @@ impl Tag {
 
     /// The tag under which clients of registries without the referrers API keep the referrers of
     /// `subject` (distribution-spec, "Referrers Tag Schema"): the algorithm cut to 32 characters, a
-    /// dash, the encoded part cut to 64. `None` where that is no tag, as with `=` in the encoding.
-    pub fn referrers_fallback(subject: &Digest) -> Option<Self> {
-        let cut = |text: &str, length: usize| text.chars().take(length).collect::<String>();
-        let text = format!(
-            "{}-{}",
-            cut(subject.algorithm(), 32),
-            cut(subject.encoded(), 64)
-        );
-        Self::parse(&text).ok()
+    /// dash, the encoded part cut to 64, and a dash for every character that no tag has.
+    pub fn referrers_fallback(subject: &Digest) -> Self {
+        let algorithm = subject.algorithm().chars().take(32);
+        let encoded = subject.encoded().chars().take(64);
+        let text: String = algorithm
+            .chain(['-'])
+            .chain(encoded)
+            .map(|c| match c {
+                '_' | '.' => c,
+                c if c.is_ascii_alphanumeric() => c,
+                _ => '-',
+            })
+            .collect();
+        Self(text.into())
     }
 }
 
@@ -180,12 +185,16 @@ pub enum Expect {
     Any,
     /// It must not exist (`If-None-Match: *`).
     Absent,
+    /// It must not exist, or be one of these: what a tag that never moves expects.
+    AbsentOr(Vec<Digest>),
     /// It must be one of these (`If-Match: "…"`).
     Is(Vec<Digest>),
     /// It must be none of these; not existing is fine (`If-None-Match: "…"`).
     IsNot(Vec<Digest>),
     /// It must exist (`If-Match: *`).
     Present,
+    /// It must exist, and be none of these.
+    PresentBut(Vec<Digest>),
 }
 
 impl Expect {
@@ -194,9 +203,50 @@ impl Expect {
         match self {
             Self::Any => true,
             Self::Absent => current.is_none(),
+            Self::AbsentOr(digests) => current.is_none_or(|current| digests.contains(current)),
             Self::Is(digests) => current.is_some_and(|current| digests.contains(current)),
             Self::IsNot(digests) => current.is_none_or(|current| !digests.contains(current)),
             Self::Present => current.is_some(),
+            Self::PresentBut(digests) => current.is_some_and(|current| !digests.contains(current)),
+        }
+    }
+
+    /// What holds where both hold.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        // Each is a set: these digests, or all but these; and whether "absent" is in it.
+        let absent = self.holds(None) && other.holds(None);
+        let filter = |digests: Vec<Digest>, other: &Self| {
+            let kept = digests.into_iter().filter(|one| other.holds(Some(one)));
+            kept.collect::<Vec<_>>()
+        };
+        let finite = match (self.split(), other.split()) {
+            ((true, digests), _) => filter(digests, other),
+            (_, (true, digests)) => filter(digests, self),
+            ((false, mut excluded), (false, more)) => {
+                excluded.extend(more);
+                return match (absent, excluded.is_empty()) {
+                    (true, true) => Self::Any,
+                    (true, false) => Self::IsNot(excluded),
+                    (false, true) => Self::Present,
+                    (false, false) => Self::PresentBut(excluded),
+                };
+            }
+        };
+        match (absent, finite.is_empty()) {
+            (true, true) => Self::Absent,
+            (true, false) => Self::AbsentOr(finite),
+            (false, _) => Self::Is(finite),
+        }
+    }
+
+    /// The digests that it names, and whether they are those that hold (or those that do not).
+    fn split(&self) -> (bool, Vec<Digest>) {
+        match self {
+            Self::Absent => (true, Vec::new()),
+            Self::AbsentOr(digests) | Self::Is(digests) => (true, digests.clone()),
+            Self::Any | Self::Present => (false, Vec::new()),
+            Self::IsNot(digests) | Self::PresentBut(digests) => (false, digests.clone()),
         }
     }
 }
@@ -248,10 +298,22 @@ mod tests {
     #[test]
     fn fallback_tags_are_cut() {
         let sha512 = Algorithm::Sha512.digest(b"x");
-        let tag = Tag::referrers_fallback(&sha512).unwrap();
-        assert_eq!(tag.as_str(), format!("sha512-{}", &sha512.encoded()[..64]));
-        let odd = Digest::parse("sha256+b64:abc=").unwrap();
-        assert_eq!(Tag::referrers_fallback(&odd), None);
+        let table = [
+            (
+                sha512.to_string(),
+                format!("sha512-{}", &sha512.encoded()[..64]),
+            ),
+            ("sha256+b64:abc=_d".into(), "sha256-b64-abc-_d".into()),
+            (
+                format!("{}:{}", "a+".repeat(30) + "b", "X=".repeat(60)),
+                format!("{}-{}", "a-".repeat(16), "X-".repeat(32)),
+            ),
+        ];
+        for (subject, expected) in table {
+            let tag = Tag::referrers_fallback(&Digest::parse(&subject).unwrap());
+            assert_eq!(tag.as_str(), expected, "{subject}");
+            assert_eq!(Tag::parse(&expected), Ok(tag));
+        }
     }
 
     #[test]
@@ -266,10 +328,20 @@ mod tests {
             (Expect::Present, [false, true, true]),
             (Expect::Is(vec![a.clone()]), [false, true, false]),
             (Expect::IsNot(vec![a.clone()]), [true, false, true]),
+            (Expect::AbsentOr(vec![a.clone()]), [true, true, false]),
+            (Expect::PresentBut(vec![a.clone()]), [false, false, true]),
         ];
-        for (expect, holds) in table {
-            let found = [None, Some(&a), Some(&b)].map(|current| expect.holds(current));
-            assert_eq!(found, holds, "{expect:?}");
+        let c = Algorithm::Sha256.digest(b"c");
+        let holds = |expect: &Expect| [None, Some(&a), Some(&b)].map(|one| expect.holds(one));
+        for (expect, expected) in &table {
+            assert_eq!(holds(expect), *expected, "{expect:?}");
+            for (other, _) in &table {
+                let both = expect.and(other);
+                for current in [None, Some(&a), Some(&b), Some(&c)] {
+                    let expected = expect.holds(current) && other.holds(current);
+                    assert_eq!(both.holds(current), expected, "{expect:?} {other:?}");
+                }
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     access::Visible,
     descriptor::Descriptor,
     digest::Digest,
-    media_type::MediaType,
+    media_type::TypeName,
     name::RepositoryName,
     page::{Listing, Page},
     reference::{Expect, Tag},
@@ -296,7 +296,7 @@ pub enum TagChange {
 #[non_exhaustive]
 pub struct ReferrersFilter {
     /// Only those of this artifact type.
-    pub artifact_type: Option<MediaType>,
+    pub artifact_type: Option<TypeName>,
     /// End the page before its descriptors, serialized, have more bytes than this. `None` is no
     /// bound.
     pub max_bytes: Option<usize>,
@@ -310,9 +310,9 @@ impl ReferrersFilter {
 
     /// Only those of this artifact type.
     #[must_use]
-    pub fn artifact_type(self, artifact_type: MediaType) -> Self {
+    pub fn artifact_type(self, artifact_type: impl Into<TypeName>) -> Self {
         Self {
-            artifact_type: Some(artifact_type),
+            artifact_type: Some(artifact_type.into()),
             ..self
         }
     }
@@ -324,6 +324,30 @@ impl ReferrersFilter {
             max_bytes: Some(max_bytes),
             ..self
         }
+    }
+
+    /// Cuts a page off where its descriptors pass [`max_bytes`](Self::max_bytes).
+    #[must_use]
+    pub fn bounded(&self, mut listing: Listing<Descriptor>) -> Listing<Descriptor> {
+        let Some(mut room) = self.max_bytes else {
+            return listing;
+        };
+        let mut fits = |descriptor: &Descriptor| {
+            let size = serde_json::to_vec(descriptor).map_or(0, |json| json.len() + 1);
+            room.checked_sub(size)
+                .inspect(|left| room = *left)
+                .is_some()
+        };
+        let fitting = listing
+            .items
+            .iter()
+            .map(&mut fits)
+            .take_while(|fits| *fits)
+            .count();
+        let kept = fitting.max(1).min(listing.items.len());
+        listing.more |= kept < listing.items.len();
+        listing.items.truncate(kept);
+        listing
     }
 
     /// Whether a referrer passes.

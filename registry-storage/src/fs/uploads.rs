@@ -147,7 +147,7 @@ impl Uploads {
         let fits =
             |hasher: &Hasher| hasher.covered() <= length && hasher.algorithm() == saved.algorithm;
         // A hasher of an earlier epoch is right too: no byte that was ever written changes.
-        let live = self.live().get(key).map(|live| live.clone()).filter(&fits);
+        let live = self.live().get(key).cloned().filter(&fits);
         let kept = saved.hash.as_ref().and_then(Hasher::restore).filter(&fits);
         let further = live.into_iter().chain(kept).max_by_key(Hasher::covered);
         further.unwrap_or_else(|| Hasher::new(saved.algorithm))
@@ -300,7 +300,7 @@ impl Uploads {
         state: &UploadState,
         algorithm: Algorithm,
     ) -> Result<Digest, StoreError> {
-        let known = self.live().get(key).map(|live| live.clone());
+        let known = self.live().get(key).cloned();
         let kept = Hasher::restore(&state.hash);
         let fits =
             |hasher: &Hasher| hasher.covered() <= state.length && hasher.algorithm() == algorithm;

@@ -31,6 +31,7 @@ pub mod event;
 mod hash;
 pub mod layer;
 mod location;
+pub mod maintenance;
 pub mod manifest;
 mod media_type;
 mod name;

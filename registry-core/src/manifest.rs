@@ -114,6 +114,16 @@ pub struct Platform {
     pub os: String,
 }
 
+impl Platform {
+    /// That operating system on that architecture.
+    pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Self {
+        Self {
+            architecture: architecture.into(),
+            os: os.into(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {

@@ -185,12 +185,16 @@ pub enum Expect {
     Any,
     /// It must not exist (`If-None-Match: *`).
     Absent,
+    /// It must not exist, or be one of these: what a tag that never moves expects.
+    AbsentOr(Vec<Digest>),
     /// It must be one of these (`If-Match: "…"`).
     Is(Vec<Digest>),
     /// It must be none of these; not existing is fine (`If-None-Match: "…"`).
     IsNot(Vec<Digest>),
     /// It must exist (`If-Match: *`).
     Present,
+    /// It must exist, and be none of these.
+    PresentBut(Vec<Digest>),
 }
 
 impl Expect {
@@ -199,9 +203,50 @@ impl Expect {
         match self {
             Self::Any => true,
             Self::Absent => current.is_none(),
+            Self::AbsentOr(digests) => current.is_none_or(|current| digests.contains(current)),
             Self::Is(digests) => current.is_some_and(|current| digests.contains(current)),
             Self::IsNot(digests) => current.is_none_or(|current| !digests.contains(current)),
             Self::Present => current.is_some(),
+            Self::PresentBut(digests) => current.is_some_and(|current| !digests.contains(current)),
+        }
+    }
+
+    /// What holds where both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        // Each is a set: these digests, or all but these; and whether "absent" is in it.
+        let absent = self.holds(None) && other.holds(None);
+        let filter = |digests: Vec<Digest>, other: &Self| {
+            let kept = digests.into_iter().filter(|one| other.holds(Some(one)));
+            kept.collect::<Vec<_>>()
+        };
+        let finite = match (self.split(), other.split()) {
+            ((true, digests), _) => filter(digests, &other),
+            (_, (true, digests)) => filter(digests, &self),
+            ((false, mut excluded), (false, more)) => {
+                excluded.extend(more);
+                return match (absent, excluded.is_empty()) {
+                    (true, true) => Self::Any,
+                    (true, false) => Self::IsNot(excluded),
+                    (false, true) => Self::Present,
+                    (false, false) => Self::PresentBut(excluded),
+                };
+            }
+        };
+        match (absent, finite.is_empty()) {
+            (true, true) => Self::Absent,
+            (true, false) => Self::AbsentOr(finite),
+            (false, _) => Self::Is(finite),
+        }
+    }
+
+    /// The digests that it names, and whether they are those that hold (or those that do not).
+    fn split(&self) -> (bool, Vec<Digest>) {
+        match self {
+            Self::Absent => (true, Vec::new()),
+            Self::AbsentOr(digests) | Self::Is(digests) => (true, digests.clone()),
+            Self::Any | Self::Present => (false, Vec::new()),
+            Self::IsNot(digests) | Self::PresentBut(digests) => (false, digests.clone()),
         }
     }
 }
@@ -283,10 +328,20 @@ mod tests {
             (Expect::Present, [false, true, true]),
             (Expect::Is(vec![a.clone()]), [false, true, false]),
             (Expect::IsNot(vec![a.clone()]), [true, false, true]),
+            (Expect::AbsentOr(vec![a.clone()]), [true, true, false]),
+            (Expect::PresentBut(vec![a.clone()]), [false, false, true]),
         ];
-        for (expect, holds) in table {
-            let found = [None, Some(&a), Some(&b)].map(|current| expect.holds(current));
-            assert_eq!(found, holds, "{expect:?}");
+        let c = Algorithm::Sha256.digest(b"c");
+        let holds = |expect: &Expect| [None, Some(&a), Some(&b)].map(|one| expect.holds(one));
+        for (expect, expected) in &table {
+            assert_eq!(holds(expect), *expected, "{expect:?}");
+            for (other, _) in &table {
+                let both = expect.clone().and(other.clone());
+                for current in [None, Some(&a), Some(&b), Some(&c)] {
+                    let expected = expect.holds(current) && other.holds(current);
+                    assert_eq!(both.holds(current), expected, "{expect:?} {other:?}");
+                }
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use crate::store::ReferrersFilter;
+pub use crate::store::{ReferrersFilter, UploadId, UploadState};
 use crate::{
     access::{Context, Visible},
     content::{BlobReply, ByteStream},
@@ -27,7 +27,6 @@ use crate::{
     name::RepositoryName,
     page::{Listing, Page},
     reference::{Expect, Reference, Tag},
-    store::{UploadId, UploadState},
 };
 
 /// A registry: the verbs of distribution-spec.
@@ -398,7 +397,7 @@ impl Finish {
     pub fn new(digest: Digest) -> Self {
         Self {
             digest,
-            chunk: Chunk::new(ByteStream::empty()),
+            chunk: Chunk::new(ByteStream::empty()).length(0),
         }
     }
 

@@ -326,6 +326,30 @@ impl ReferrersFilter {
         }
     }
 
+    /// Cuts a page off where its descriptors pass [`max_bytes`](Self::max_bytes).
+    #[must_use]
+    pub fn bounded(&self, mut listing: Listing<Descriptor>) -> Listing<Descriptor> {
+        let Some(mut room) = self.max_bytes else {
+            return listing;
+        };
+        let mut fits = |descriptor: &Descriptor| {
+            let size = serde_json::to_vec(descriptor).map_or(0, |json| json.len() + 1);
+            room.checked_sub(size)
+                .inspect(|left| room = *left)
+                .is_some()
+        };
+        let fitting = listing
+            .items
+            .iter()
+            .map(&mut fits)
+            .take_while(|fits| *fits)
+            .count();
+        let kept = fitting.max(1).min(listing.items.len());
+        listing.more |= kept < listing.items.len();
+        listing.items.truncate(kept);
+        listing
+    }
+
     /// Whether a referrer passes.
     pub fn allows(&self, referrer: &Descriptor) -> bool {
         self.artifact_type.is_none() || self.artifact_type == referrer.artifact_type

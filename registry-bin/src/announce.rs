@@ -1,0 +1,110 @@
+//! What a start says, in plain lines: what is on, what is off, where things are.
+
+use tracing::{info, warn};
+
+use crate::{
+    cli,
+    config::{Config, Driver, Http, Indexes, References, Storage, Validation, display_duration},
+    listen::Listener,
+};
+
+/// Says what the configuration means, before anything is opened.
+pub fn configuration(config: &Config) {
+    info!("{}", cli::version());
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    for line in lines(config) {
+        info!("{line}");
+    }
+}
+
+/// Says where clients connect, once they can.
+pub fn listening(listener: &Listener) {
+    info!("listening on {listener}");
+}
+
+fn lines(config: &Config) -> Vec<String> {
+    let mut lines = vec![
+        format!("configuration: {}", config.source),
+        storage(&config.storage),
+        deletes(config),
+        format!("read-only: {}", on(config.storage.read_only)),
+        validation(&config.validation),
+        upload_purging(&config.storage),
+        "authentication: none, everybody who can connect may push, pull and delete".to_owned(),
+    ];
+    lines.extend(http(&config.http));
+    lines.push(format!(
+        "access log: {}",
+        if config.log.access { "on standard output" } else { "off" }
+    ));
+    lines
+}
+
+fn storage(storage: &Storage) -> String {
+    match &storage.driver {
+        Driver::Filesystem { root, .. } => format!("storage: filesystem, in {}", root.display()),
+        Driver::Inmemory => "storage: memory, gone when this process ends".to_owned(),
+    }
+}
+
+fn deletes(config: &Config) -> String {
+    let (deletes, file) = (config.storage.deletes, config.source.is_file());
+    let reason = match (deletes, file) {
+        (true, false) => "storage.delete.enabled; the default without a configuration file is on",
+        (false, true) => "storage.delete.enabled; the default with a configuration file is off",
+        (true, true) | (false, false) => "storage.delete.enabled",
+    };
+    format!("deletes: {} ({reason})", on(deletes))
+}
+
+fn validation(validation: &Validation) -> String {
+    let references = match validation.references {
+        References::All => "what a manifest refers to must be there",
+        References::None => "what a manifest refers to need not be there",
+    };
+    let indexes = match (&validation.indexes, validation.references) {
+        (_, References::None) | (Indexes::All, _) => "",
+        (Indexes::List(_), _) => ", of an index the listed platforms",
+        (Indexes::None, _) => ", of an index nothing",
+    };
+    let urls = match (validation.urls_allow.is_empty(), validation.urls_deny.is_empty()) {
+        (true, true) => "any",
+        _ => "those that the lists allow",
+    };
+    format!("validation: {references}{indexes}; URLs of layers: {urls}")
+}
+
+fn upload_purging(storage: &Storage) -> String {
+    match storage.upload_purging {
+        None => "upload purging: off".to_owned(),
+        Some(purging) => format!(
+            "upload purging: after {} without a byte, every {}{}",
+            display_duration(purging.age),
+            display_duration(purging.interval),
+            if purging.dry_run { ", only said (dryrun)" } else { "" }
+        ),
+    }
+}
+
+fn http(http: &Http) -> Vec<String> {
+    let mut lines = vec!["TLS: off".to_owned()];
+    if let Some(host) = &http.host {
+        lines.push(format!("clients use {host}"));
+    }
+    if let Some(prefix) = &http.prefix {
+        lines.push(format!("below the prefix {prefix}"));
+    }
+    if http.secret.is_none() {
+        lines.push("http.secret: made up for this start; several registries on one store need \
+                    the same"
+            .to_owned());
+    }
+    lines.push(format!("drain: {} after SIGTERM or SIGINT", display_duration(http.drain)));
+    lines
+}
+
+fn on(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}

@@ -1,0 +1,356 @@
+//! `REGISTRY_*` variables, laid over the file's tree by Distribution's rules.
+//!
+//! A variable is the path of a key in capitals, joined by `_` (no key contains one). Its value is
+//! YAML and replaces what is there, also a whole section. Variables are applied in the order of
+//! their names, so that a section comes before what is in it. A number is an index into a list,
+//! at most one past its end.
+
+use serde_json::{Map, Value};
+
+use super::{
+    error::{ConfigError, Origin},
+    schema::{Node, ROOT},
+    tree::{Tree, check, join, name_the_driver, refused, yaml},
+};
+
+/// The variable that names the configuration file.
+pub const CONFIGURATION_PATH: &str = "REGISTRY_CONFIGURATION_PATH";
+
+const PREFIX: &str = "REGISTRY_";
+
+/// Applies the variables. The answer is a warning for each that means nothing.
+pub(crate) fn apply(
+    tree: &mut Tree,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Vec<String>, ConfigError> {
+    let mut variables: Vec<_> = variables
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(PREFIX) && name != CONFIGURATION_PATH)
+        .collect();
+    variables.sort();
+    let mut warnings = Vec::new();
+    let mut problems = Vec::new();
+    for (name, value) in variables {
+        let path: Vec<_> = name.split('_').skip(1).collect();
+        let mut place = Place {
+            origin: Origin::Variable(name.clone()),
+            path: String::new(),
+            payload: &value,
+        };
+        match place.overwrite(&ROOT, &mut tree.root, &path) {
+            Ok(true) => {
+                tree.overrides.insert(place.path, name);
+            }
+            Ok(false) => warnings.push(format!("{name}: not a setting, ignored")),
+            Err(error) => problems.push(error),
+        }
+    }
+    ConfigError::all(problems).map(|()| warnings)
+}
+
+struct Place<'a> {
+    origin: Origin,
+    path: String,
+    payload: &'a str,
+}
+
+impl Place<'_> {
+    /// Goes down to where `path` leads and writes there; `false` when it leads nowhere.
+    fn overwrite(
+        &mut self,
+        node: &Node,
+        value: &mut Value,
+        path: &[&str],
+    ) -> Result<bool, ConfigError> {
+        if matches!(node, Node::Refused) {
+            return Err(refused(&self.origin, &self.path));
+        }
+        let Some((segment, rest)) = path.split_first() else {
+            return self.replace(node, value).map(|()| true);
+        };
+        match node {
+            Node::Section(keys) => {
+                let found = keys
+                    .iter()
+                    .find(|(key, _)| key.to_ascii_uppercase() == **segment);
+                match found {
+                    Some((key, node)) => self.descend(node, value, key, rest),
+                    None if self.path == "storage" => {
+                        self.path = join(&self.path, &segment.to_ascii_lowercase());
+                        Err(self.problem("no storage driver of this registry; use filesystem"))
+                    }
+                    None => Ok(false),
+                }
+            }
+            Node::Map(node) => {
+                let existing = value.as_object().and_then(|map| {
+                    let same = |key: &&String| key.to_ascii_uppercase() == **segment;
+                    map.keys().find(same).cloned()
+                });
+                let key = existing.unwrap_or_else(|| segment.to_ascii_lowercase());
+                self.descend(node, value, &key, rest)
+            }
+            Node::List(node) => self.entry(node, value, segment, rest),
+            Node::Refused | Node::Value => Ok(false),
+        }
+    }
+
+    fn descend(
+        &mut self,
+        node: &Node,
+        value: &mut Value,
+        key: &str,
+        rest: &[&str],
+    ) -> Result<bool, ConfigError> {
+        self.path = join(&self.path, key);
+        let mut child = value.get(key).cloned().unwrap_or_default();
+        let applied = self.overwrite(node, &mut child, rest)?;
+        if applied {
+            if !value.is_object() {
+                *value = Value::Object(Map::new());
+            }
+            if let Some(map) = value.as_object_mut() {
+                map.insert(key.to_owned(), child);
+            }
+        }
+        Ok(applied)
+    }
+
+    fn entry(
+        &mut self,
+        node: &Node,
+        value: &mut Value,
+        segment: &str,
+        rest: &[&str],
+    ) -> Result<bool, ConfigError> {
+        let length = value.as_array().map_or(0, Vec::len);
+        let index = segment
+            .parse()
+            .ok()
+            .filter(|index: &usize| *index <= length);
+        let Some(index) = index else {
+            let message = format!("{segment} is no index into this list; it must be 0 to {length}");
+            return Err(self.problem(&message));
+        };
+        self.path = join(&self.path, segment);
+        let mut child = value.get(index).cloned().unwrap_or_default();
+        let applied = self.overwrite(node, &mut child, rest)?;
+        if applied {
+            if !value.is_array() {
+                *value = Value::Array(Vec::new());
+            }
+            if let Some(list) = value.as_array_mut() {
+                if index == length {
+                    list.push(child);
+                } else if let Some(entry) = list.get_mut(index) {
+                    *entry = child;
+                }
+            }
+        }
+        Ok(applied)
+    }
+
+    fn replace(&self, node: &Node, value: &mut Value) -> Result<(), ConfigError> {
+        let mut payload = yaml(self.payload).map_err(|message| self.problem(&message))?;
+        if self.path == "storage" {
+            name_the_driver(&mut payload);
+        }
+        let mut problems = Vec::new();
+        check(node, &payload, &self.path, &self.origin, &mut problems);
+        ConfigError::all(problems)?;
+        *value = payload;
+        Ok(())
+    }
+
+    fn problem(&self, message: &str) -> ConfigError {
+        ConfigError::new(self.origin.clone(), &*self.path, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "version: 0.1\nstorage: {filesystem: {rootdirectory: /a}, delete: {enabled: \
+                        true}}\nhttp: {headers: {X-A: [a, b]}}\n";
+
+    fn applied(variables: &[(&str, &str)]) -> Result<(Value, Vec<String>), String> {
+        let mut tree = Tree::of_file(FILE, Origin::File("c".into())).unwrap();
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        match apply(&mut tree, variables) {
+            Ok(warnings) => Ok((tree.root, warnings)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn variables_overwrite_as_distributions_do() {
+        let rows: [(&[(&str, &str)], &str, &str); 11] = [
+            (
+                &[("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/b")],
+                "/storage/filesystem",
+                r#"{"rootdirectory":"/b"}"#,
+            ),
+            (
+                &[("REGISTRY_STORAGE", "inmemory")],
+                "/storage",
+                r#"{"inmemory":{}}"#,
+            ),
+            (
+                &[
+                    ("REGISTRY_STORAGE_DELETE_ENABLED", "true"),
+                    ("REGISTRY_STORAGE", "inmemory"),
+                ],
+                "/storage",
+                r#"{"delete":{"enabled":true},"inmemory":{}}"#,
+            ),
+            (
+                &[("REGISTRY_STORAGE_DELETE", "{enabled: false}")],
+                "/storage/delete",
+                r#"{"enabled":false}"#,
+            ),
+            (
+                &[("REGISTRY_HTTP_ADDR", ":5001")],
+                "/http/addr",
+                r#"":5001""#,
+            ),
+            (
+                &[("REGISTRY_HTTP_HEADERS_X-A_1", "c")],
+                "/http/headers",
+                r#"{"X-A":["a","c"]}"#,
+            ),
+            (
+                &[("REGISTRY_HTTP_HEADERS_X-A_2", "c")],
+                "/http/headers",
+                r#"{"X-A":["a","b","c"]}"#,
+            ),
+            (
+                &[("REGISTRY_HTTP_HEADERS_X-B", "[d]")],
+                "/http/headers",
+                r#"{"X-A":["a","b"],"x-b":["d"]}"#,
+            ),
+            (
+                &[("REGISTRY_LOG_FIELDS_SERVICE", "registry")],
+                "/log",
+                r#"{"fields":{"service":"registry"}}"#,
+            ),
+            (
+                &[(
+                    "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST_0_OS",
+                    "linux",
+                )],
+                "/validation/manifests/indexes/platformlist",
+                r#"[{"os":"linux"}]"#,
+            ),
+            (
+                &[("REGISTRY_CATALOG", "{maxentries: 5}")],
+                "/catalog",
+                r#"{"maxentries":5}"#,
+            ),
+        ];
+        for (variables, pointer, expected) in rows {
+            let (root, warnings) = applied(variables).unwrap();
+            let found = root.pointer(pointer).map(Value::to_string);
+            assert_eq!(found.as_deref(), Some(expected), "{variables:?}");
+            assert!(warnings.is_empty(), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn what_distribution_does_not_know_warns() {
+        for name in [
+            "REGISTRY_PORT",
+            "REGISTRY_SERVICE_HOST",
+            "REGISTRY_HTTP_FOO",
+            "REGISTRY_HTTP_ADDR_FOO",
+            "REGISTRY_STORAGE_FILESYSTEM_FOO",
+        ] {
+            let (root, warnings) = applied(&[(name, "tcp://10.0.0.1:5000")]).unwrap();
+            assert_eq!(warnings, [format!("{name}: not a setting, ignored")]);
+            assert_eq!(root, Tree::of_file(FILE, Origin::Defaults).unwrap().root);
+        }
+        assert!(
+            applied(&[(CONFIGURATION_PATH, "x"), ("PATH", "/bin")])
+                .unwrap()
+                .1
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn what_is_not_honoured_is_named() {
+        let rows = [
+            (
+                "REGISTRY_AUTH",
+                "htpasswd",
+                "REGISTRY_AUTH: auth: not supported yet",
+            ),
+            (
+                "REGISTRY_AUTH_HTPASSWD_PATH",
+                "/p",
+                "REGISTRY_AUTH_HTPASSWD_PATH: auth: not supported",
+            ),
+            (
+                "REGISTRY_HTTP_TLS_KEY",
+                "/k",
+                "REGISTRY_HTTP_TLS_KEY: http.tls: not supported yet",
+            ),
+            (
+                "REGISTRY_STORAGE",
+                "s3",
+                "REGISTRY_STORAGE: storage.s3: not supported yet",
+            ),
+            (
+                "REGISTRY_STORAGE_S3_BUCKET",
+                "b",
+                "REGISTRY_STORAGE_S3_BUCKET: storage.s3: not supp",
+            ),
+            (
+                "REGISTRY_STORAGE",
+                "ftp",
+                "REGISTRY_STORAGE: storage.ftp: unknown key",
+            ),
+            (
+                "REGISTRY_STORAGE_FTP_HOST",
+                "h",
+                "REGISTRY_STORAGE_FTP_HOST: storage.ftp: no storage",
+            ),
+            (
+                "REGISTRY_HTTP",
+                "{tls: {}}",
+                "REGISTRY_HTTP: http.tls: not supported yet",
+            ),
+            (
+                "REGISTRY_LOGLEVEL",
+                "debug",
+                "REGISTRY_LOGLEVEL: loglevel: not supported: Distribut",
+            ),
+            (
+                "REGISTRY_REDIS_ADDRS_0",
+                "a",
+                "REGISTRY_REDIS_ADDRS_0: redis: not supported yet",
+            ),
+            (
+                "REGISTRY_HTTP_HEADERS_X-A_4",
+                "c",
+                "REGISTRY_HTTP_HEADERS_X-A_4: http.headers.X-A: 4 is",
+            ),
+            (
+                "REGISTRY_HTTP_HEADERS_X-A_B",
+                "c",
+                "REGISTRY_HTTP_HEADERS_X-A_B: http.headers.X-A: B is",
+            ),
+            (
+                "REGISTRY_HTTP_ADDR",
+                "[",
+                "REGISTRY_HTTP_ADDR: http.addr: not YAML",
+            ),
+        ];
+        for (name, value, start) in rows {
+            let told = applied(&[(name, value)]).unwrap_err();
+            assert!(told.starts_with(start), "{told}");
+        }
+    }
+}

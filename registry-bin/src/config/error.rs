@@ -1,0 +1,81 @@
+//! What is wrong with a configuration: where it was written, which key, and what to do.
+
+use std::{fmt, path::PathBuf};
+
+/// Everything that is wrong with a configuration, so that it can be put right in one go.
+#[derive(Debug)]
+pub struct ConfigError {
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// One thing that is wrong.
+    pub fn new(origin: Origin, key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            problems: vec![Problem {
+                origin,
+                key: key.into(),
+                message: message.into(),
+            }],
+        }
+    }
+
+    /// All that is wrong in `errors`; `Ok` when there are none.
+    ///
+    /// # Errors
+    ///
+    /// The errors, as one.
+    pub fn all(errors: impl IntoIterator<Item = Self>) -> Result<(), Self> {
+        let problems: Vec<_> = errors.into_iter().flat_map(|e| e.problems).collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Self { problems })
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.problems.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Where a setting was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// In no place: it is missing.
+    Defaults,
+    /// In the configuration file.
+    File(PathBuf),
+    /// In this environment variable.
+    Variable(String),
+}
+
+#[derive(Debug)]
+struct Problem {
+    origin: Origin,
+    key: String,
+    message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Defaults => {}
+            Origin::File(path) => write!(f, "{}: ", path.display())?,
+            Origin::Variable(name) => write!(f, "{name}: ")?,
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}

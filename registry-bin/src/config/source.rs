@@ -1,0 +1,108 @@
+//! Where the configuration is, and what of the process it depends on.
+
+use std::{collections::BTreeMap, ffi::OsString, fmt, fs, io, path::PathBuf};
+
+use super::{
+    environment::CONFIGURATION_PATH,
+    error::{ConfigError, Origin},
+    tree::Tree,
+};
+
+/// Where the configuration was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// In the file of the command line.
+    Argument(PathBuf),
+    /// In no file: defaults and variables alone.
+    None,
+    /// In the file that `REGISTRY_CONFIGURATION_PATH` names.
+    Variable(PathBuf),
+}
+
+impl Source {
+    /// Whether there is a file.
+    pub fn is_file(&self) -> bool {
+        self.path().is_some()
+    }
+
+    pub(crate) fn find(argument: Option<PathBuf>, environment: &Environment) -> Self {
+        match (argument, environment.value(CONFIGURATION_PATH)) {
+            (Some(path), _) => Self::Argument(path),
+            (None, Some(path)) => Self::Variable(path.into()),
+            (None, None) => Self::None,
+        }
+    }
+
+    pub(crate) fn read(&self) -> Result<Tree, ConfigError> {
+        let Some(path) = self.path() else {
+            return Ok(Tree::empty());
+        };
+        let origin = Origin::File(path.clone());
+        let text = fs::read_to_string(path).map_err(|error| {
+            let remedy = match error.kind() {
+                io::ErrorKind::NotFound => "; name a file that is there, or none",
+                io::ErrorKind::PermissionDenied => "; let the user of the registry read it",
+                _ => "",
+            };
+            ConfigError::new(
+                origin.clone(),
+                "",
+                format!("cannot be read: {error}{remedy}"),
+            )
+        })?;
+        Tree::of_file(&text, origin)
+    }
+
+    fn path(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Argument(path) | Self::Variable(path) => Some(path),
+            Self::None => None,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument(path) => write!(f, "{} (from the command line)", path.display()),
+            Self::None => f.write_str("no file, defaults and variables alone"),
+            Self::Variable(path) => write!(f, "{} (from {CONFIGURATION_PATH})", path.display()),
+        }
+    }
+}
+
+/// The environment variables of the process. Values are not shown by `Debug`: some are secrets.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// These variables. What is not text is made text, so that no setting goes unseen.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let text = |(name, value): (OsString, OsString)| {
+            let lossy = |text: OsString| text.to_string_lossy().into_owned();
+            (lossy(name), lossy(value))
+        };
+        Self(variables.into_iter().map(text).collect())
+    }
+
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (String, String)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+    }
+
+    /// The value of a variable that is set and not empty.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

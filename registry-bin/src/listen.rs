@@ -1,0 +1,134 @@
+//! Where clients connect: TCP addresses as Go writes them, and Unix sockets.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
+
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+
+use crate::config::Listen;
+
+/// A bound address.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Listener {
+    /// A TCP port.
+    Tcp(TcpListener, SocketAddr),
+    /// A Unix socket. Its file is removed at the end.
+    Unix(UnixListener, SocketFile),
+}
+
+impl Listener {
+    /// Binds the address.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`], with what to do about it.
+    pub async fn bind(listen: &Listen) -> Result<Self, BindError> {
+        let bound = match listen {
+            Listen::Tcp(address) => tcp(address).await,
+            Listen::Unix(path) => unix(path).await,
+        };
+        bound.map_err(|source| BindError {
+            listen: listen.clone(),
+            source,
+        })
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(_, address) => write!(f, "http://{address}"),
+            Self::Unix(_, SocketFile(path)) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The file of a Unix socket: removed when this is dropped.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+/// An address that cannot be bound.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BindError {
+    listen: Listen,
+    source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unix = match &self.listen {
+            Listen::Tcp(address) => {
+                write!(f, "cannot listen on {address}")?;
+                false
+            }
+            Listen::Unix(path) => {
+                write!(f, "cannot listen on {}", path.display())?;
+                true
+            }
+        };
+        write!(f, ": {}", self.source)?;
+        f.write_str(match (self.source.kind(), unix) {
+            (io::ErrorKind::AddrInUse, _) => {
+                "; stop what listens there, or choose another http.addr (REGISTRY_HTTP_ADDR)"
+            }
+            (io::ErrorKind::PermissionDenied, false) => {
+                "; ports below 1024 need a privilege (CAP_NET_BIND_SERVICE): grant it, or choose \
+                 another http.addr"
+            }
+            (io::ErrorKind::PermissionDenied, true) => {
+                "; let the user of the registry write the directory, or choose another http.addr"
+            }
+            (io::ErrorKind::AddrNotAvailable, _) => {
+                "; no interface of this host has that address: use one that it has, or :PORT for \
+                 every interface"
+            }
+            (io::ErrorKind::NotFound, true) => "; make the directory, or choose another http.addr",
+            _ => "",
+        })
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+async fn tcp(address: &str) -> io::Result<Listener> {
+    let listener = match address.strip_prefix(':') {
+        None => TcpListener::bind(address).await?,
+        // As in Go: IPv6's wildcard takes IPv4 too; without IPv6, that of IPv4.
+        Some(port) => match TcpListener::bind(format!("[::]:{port}")).await {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                TcpListener::bind(format!("0.0.0.0:{port}")).await?
+            }
+            bound => bound?,
+        },
+    };
+    let address = listener.local_addr()?;
+    Ok(Listener::Tcp(listener, address))
+}
+
+async fn unix(path: &Path) -> io::Result<Listener> {
+    // What a killed registry left behind is a socket that nobody answers.
+    let is_socket = |meta: std::fs::Metadata| meta.file_type().is_socket();
+    if std::fs::symlink_metadata(path).is_ok_and(is_socket)
+        && UnixStream::connect(path).await.is_err()
+    {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    Ok(Listener::Unix(listener, SocketFile(path.to_owned())))
+}

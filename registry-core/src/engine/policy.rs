@@ -1,0 +1,80 @@
+//! What an operator decides about the content of manifests.
+
+use std::{fmt, sync::Arc};
+
+use crate::manifest::{Child, Platform};
+
+/// Which references of a manifest must be there when it is pushed.
+///
+/// What is checked must be in the same repository: the config and the distributable layers of an
+/// image, the manifests of an index. A subject need never exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReferencePolicy {
+    /// All of them.
+    #[default]
+    Everything,
+    /// Those of images, but not those of indexes (Distribution's
+    /// `validation.manifests.indexes.platforms: none`).
+    Images,
+    /// None at all.
+    Nothing,
+    /// Those of images, and of indexes the manifests for these platforms
+    /// (`validation.manifests.indexes.platforms: list`).
+    Platforms(Vec<Platform>),
+}
+
+impl ReferencePolicy {
+    /// Whether the references of images are checked.
+    pub fn checks_images(&self) -> bool {
+        *self != Self::Nothing
+    }
+
+    /// Whether this child of an index is checked.
+    pub fn checks_child(&self, child: &Child) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Images | Self::Nothing => false,
+            Self::Platforms(platforms) => child
+                .platform
+                .as_ref()
+                .is_some_and(|platform| platforms.contains(platform)),
+        }
+    }
+}
+
+/// Which `urls` the layers of a manifest may have: a decision on each.
+///
+/// ```
+/// use registry_core::engine::UrlPolicy;
+///
+/// let ours = UrlPolicy::new(|url| url.starts_with("https://mirror.example/"));
+/// assert!(ours.allows("https://mirror.example/layer") && !ours.allows("ftp://elsewhere"));
+/// assert!(UrlPolicy::default().allows("ftp://elsewhere"));
+/// ```
+#[derive(Clone)]
+pub struct UrlPolicy(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl UrlPolicy {
+    /// Those for which `allow` says so.
+    pub fn new(allow: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(allow))
+    }
+
+    /// Whether a URL may stand in a manifest.
+    pub fn allows(&self, url: &str) -> bool {
+        (self.0)(url)
+    }
+}
+
+impl Default for UrlPolicy {
+    fn default() -> Self {
+        Self::new(|_| true)
+    }
+}
+
+impl fmt::Debug for UrlPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UrlPolicy(…)")
+    }
+}

@@ -63,9 +63,7 @@ impl Inner {
         repository: &RepositoryName,
         subject: &Digest,
     ) -> Result<BTreeSet<Digest>> {
-        let Some(tag) = Tag::referrers_fallback(subject) else {
-            return Ok(BTreeSet::new());
-        };
+        let tag = Tag::referrers_fallback(subject);
         let Some(digest) = self.metadata.tag(repository, &tag).await? else {
             return Ok(BTreeSet::new());
         };

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 
-use crate::{descriptor::Descriptor, name::RepositoryName, reference::Tag};
+use crate::{access::Context, descriptor::Descriptor, name::RepositoryName, reference::Tag};
 
 /// Takes events.
 #[async_trait]
@@ -64,6 +64,61 @@ pub struct Event {
     pub client: Option<IpAddr>,
     /// With what.
     pub user_agent: Option<Arc<str>>,
+}
+
+impl Event {
+    /// An event that the caller of `cx` brought about, and nothing else known of it.
+    pub fn new(id: String, at: SystemTime, action: EventAction, cx: &Context) -> Self {
+        Self {
+            id,
+            at,
+            action,
+            repository: None,
+            target: None,
+            tags: Vec::new(),
+            from: None,
+            actor: cx.principal.name.clone(),
+            request_id: cx.request_id.clone(),
+            client: cx.client,
+            user_agent: cx.user_agent.clone(),
+        }
+    }
+
+    /// In that repository.
+    #[must_use]
+    pub fn repository(self, repository: RepositoryName) -> Self {
+        Self {
+            repository: Some(repository),
+            ..self
+        }
+    }
+
+    /// To that content.
+    #[must_use]
+    pub fn target(self, target: Descriptor) -> Self {
+        Self {
+            target: Some(target),
+            ..self
+        }
+    }
+
+    /// Under those tags.
+    #[must_use]
+    pub fn tags(self, tags: impl Into<Vec<Tag>>) -> Self {
+        Self {
+            tags: tags.into(),
+            ..self
+        }
+    }
+
+    /// With a blob from that repository.
+    #[must_use]
+    pub fn from(self, from: RepositoryName) -> Self {
+        Self {
+            from: Some(from),
+            ..self
+        }
+    }
 }
 
 /// What happened.

@@ -6,7 +6,7 @@
 //!
 //! The crate is an hourglass with two seams:
 //!
-//! - [`Registry`], the verbs of the specification on typed names. The [`Engine`](engine::Engine)
+//! - [`Registry`], the verbs of the specification on typed names. The [`Engine`]
 //!   implements it over stores, [layers](layer) wrap it, the HTTP [service](server) serves it, and a
 //!   program can call it without HTTP.
 //! - [`BlobStore`](store::BlobStore) and [`MetadataStore`](store::MetadataStore), what somebody with

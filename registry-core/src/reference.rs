@@ -213,7 +213,7 @@ impl Expect {
 
     /// What holds where both hold.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub fn and(&self, other: &Self) -> Self {
         // Each is a set: these digests, or all but these; and whether "absent" is in it.
         let absent = self.holds(None) && other.holds(None);
         let filter = |digests: Vec<Digest>, other: &Self| {
@@ -221,8 +221,8 @@ impl Expect {
             kept.collect::<Vec<_>>()
         };
         let finite = match (self.split(), other.split()) {
-            ((true, digests), _) => filter(digests, &other),
-            (_, (true, digests)) => filter(digests, &self),
+            ((true, digests), _) => filter(digests, other),
+            (_, (true, digests)) => filter(digests, self),
             ((false, mut excluded), (false, more)) => {
                 excluded.extend(more);
                 return match (absent, excluded.is_empty()) {
@@ -336,7 +336,7 @@ mod tests {
         for (expect, expected) in &table {
             assert_eq!(holds(expect), *expected, "{expect:?}");
             for (other, _) in &table {
-                let both = expect.clone().and(other.clone());
+                let both = expect.and(other);
                 for current in [None, Some(&a), Some(&b), Some(&c)] {
                     let expected = expect.holds(current) && other.holds(current);
                     assert_eq!(both.holds(current), expected, "{expect:?} {other:?}");

@@ -37,11 +37,12 @@ impl Inner {
     ) -> Result<BlobReply> {
         let link = self.metadata.blob_link(repository, digest).await?;
         let link = link.ok_or_else(|| unknown(digest))?;
-        if let (Some(lifetime), false) = (self.redirects, options.direct) {
-            if let Some(location) = self.blobs.location(&link.target, lifetime).await? {
-                self.sightings.note(digest, repository);
-                return Ok(BlobReply::Redirect(location));
-            }
+        if let Some(lifetime) = self.redirects
+            && !options.direct
+            && let Some(location) = self.blobs.location(&link.target, lifetime).await?
+        {
+            self.sightings.note(digest, repository);
+            return Ok(BlobReply::Redirect(location));
         }
         let blob = self.blobs.open(&link.target).await?;
         let blob = blob

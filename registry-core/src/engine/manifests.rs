@@ -200,7 +200,7 @@ fn without_repetition(tags: Vec<(Tag, Expect)>) -> Vec<(Tag, Expect)> {
     let mut once: Vec<(Tag, Expect)> = Vec::with_capacity(tags.len());
     for (tag, expect) in tags {
         match once.iter_mut().find(|(seen, _)| *seen == tag) {
-            Some((_, seen)) => *seen = std::mem::take(seen).and(expect),
+            Some((_, seen)) => *seen = seen.and(&expect),
             None => once.push((tag, expect)),
         }
     }

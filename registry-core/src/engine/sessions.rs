@@ -1,7 +1,8 @@
 //! Which uploads this process has begun, and which it is writing to.
 //!
 //! The first bounds how many clients can open, the second keeps what is being written from being
-//! purged. An upload that was not touched for an hour counts as abandoned: it can go on, but makes
+//! purged. Between becoming a blob and being linked an upload is gone from the store; here it is
+//! remembered, so that finishing it again can go on. An upload that was not touched for an hour counts as abandoned: it can go on, but makes
 //! room for another.
 
 use std::{
@@ -11,12 +12,17 @@ use std::{
 };
 
 use crate::{
+    digest::Digest,
     error::{Error, ErrorCode, Result},
     store::UploadKey,
 };
 
 /// After how long without a request an upload counts as abandoned.
 const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// The most uploads that are remembered between becoming a blob and being linked. Beyond them all
+/// are forgotten, and those that stopped there have to be sent again.
+const PROVEN: usize = 10_000;
 
 /// When a client that was refused should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -32,6 +38,8 @@ pub(crate) struct Sessions {
 struct State {
     /// When each upload was last touched.
     open: HashMap<UploadKey, SystemTime>,
+    /// The digest that the content of an upload was found to have, until it is linked.
+    proven: HashMap<UploadKey, Digest>,
     /// How many requests write to an upload.
     writing: HashMap<UploadKey, usize>,
     /// No upload in `open` is abandoned before this.
@@ -78,9 +86,25 @@ impl Sessions {
         self.state().writing.contains_key(key)
     }
 
+    /// An upload has that digest, and is about to become its blob.
+    pub(super) fn prove(&self, key: &UploadKey, digest: &Digest) {
+        let mut state = self.state();
+        if state.proven.len() >= PROVEN {
+            state.proven.clear();
+        }
+        state.proven.insert(key.clone(), digest.clone());
+    }
+
+    /// Whether an upload was about to become that blob, and has not been linked since.
+    pub(super) fn has_proven(&self, key: &UploadKey, digest: &Digest) -> bool {
+        self.state().proven.get(key) == Some(digest)
+    }
+
     /// An upload has ended.
     pub(crate) fn close(&self, key: &UploadKey) {
-        self.state().open.remove(key);
+        let mut state = self.state();
+        state.open.remove(key);
+        state.proven.remove(key);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

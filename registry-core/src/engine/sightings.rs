@@ -17,16 +17,14 @@ const GENERATION: usize = 2048;
 /// The most repositories that are kept for a digest.
 const REPOSITORIES: usize = 4;
 
-type Generation = HashMap<Digest, Vec<RepositoryName>>;
-
 /// What was lately seen, newest first.
 #[derive(Debug, Default)]
 pub(super) struct Sightings(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: Generation,
-    old: Generation,
+    young: HashMap<Digest, Vec<RepositoryName>>,
+    old: HashMap<Digest, Vec<RepositoryName>>,
 }
 
 impl Sightings {

@@ -26,10 +26,10 @@ impl Inner {
         repository: &RepositoryName,
         request: StartUpload,
     ) -> Result<UploadStart> {
-        if let Some(mount) = &request.mount {
-            if let Some(mounted) = self.mount(repository, mount, &request.visible).await? {
-                return Ok(mounted);
-            }
+        if let Some(mount) = &request.mount
+            && let Some(mounted) = self.mount(repository, mount, &request.visible).await?
+        {
+            return Ok(mounted);
         }
         let key = UploadKey::new(repository.clone(), UploadId::random(&*self.entropy));
         self.sessions.open(&key, self.clock.now())?;
@@ -90,14 +90,11 @@ impl Inner {
         };
         closing.verify(&found)?;
         let size = state.length;
+        self.sessions.prove(&key, &digest);
         if let Err(error) = self.blobs.commit_upload(&key, state, &digest).await {
             return Err(self.superseded(&key, error).await);
         }
-        let link = BlobLink::new(digest.clone(), Some(size));
-        self.metadata.link_blob(repository, &digest, link).await?;
-        self.sessions.close(&key);
-        self.sightings.note(&digest, repository);
-        Ok(Descriptor::blob(digest, size))
+        self.link(&key, digest, size).await
     }
 
     pub(super) async fn cancel_upload(
@@ -114,6 +111,17 @@ impl Inner {
         self.blobs.abort_upload(&key, hint).await?;
         self.sessions.close(&key);
         Ok(())
+    }
+
+    /// Links the blob that an upload has become, and so ends it.
+    async fn link(&self, key: &UploadKey, digest: Digest, size: u64) -> Result<Descriptor> {
+        let link = BlobLink::new(digest.clone(), Some(size));
+        self.metadata
+            .link_blob(&key.repository, &digest, link)
+            .await?;
+        self.sessions.close(key);
+        self.sightings.note(&digest, &key.repository);
+        Ok(Descriptor::blob(digest, size))
     }
 
     /// Takes in a chunk, and gives the state behind it.
@@ -140,14 +148,19 @@ impl Inner {
         }
     }
 
-    /// A finish of an upload that is gone. When this repository links the blob it is one whose
-    /// answer was lost, unless what it brings says otherwise.
+    /// A finish of an upload that is gone. It is one that stopped short of the link, or when this
+    /// repository links the blob one whose answer was lost, unless what it brings says otherwise.
     async fn finished_before(
         &self,
         key: &UploadKey,
         digest: &Digest,
         chunk: Chunk,
     ) -> Result<Descriptor> {
+        if self.sessions.has_proven(key, digest)
+            && let Some(size) = self.blobs.stat(digest).await?
+        {
+            return self.link(key, digest.clone(), size).await;
+        }
         let Some((_, size)) = self.linked(&key.repository, digest).await? else {
             return Err(upload::unknown());
         };

@@ -26,7 +26,10 @@ pub mod faulty;
 mod metadata;
 
 pub use self::{
-    blob::{BlobStore, BodyEnd, OpenUpload, StoredBlob, UploadId, UploadKey, UploadState, Written},
+    blob::{
+        BlobStore, BodyEnd, InvalidUploadId, OpenUpload, StoredBlob, UploadId, UploadKey,
+        UploadState, Written,
+    },
     error::{StoreError, StoreErrorKind},
     metadata::{
         BlobLink, Capabilities, ManifestRecord, MetadataStore, ReferrersFilter, StoredManifest,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::{
     http::{Client, PATIENCE, Request, Response, exchange, read},
-    servers::{Server, Setup, Store},
+    servers::{Folder, Server, Setup, Store, panics},
 };
 
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -1,11 +1,9 @@
-//! Futures that are dropped at each await of each verb that writes, and clients that leave in the
-//! middle of one.
+//! Futures that are dropped at each await of each verb that writes, at seam 1.
 
 use std::{
     future::Future,
     pin::pin,
     task::{Context as Task, Poll, Waker},
-    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -341,13 +339,4 @@ fn a_cut_cancel_can_be_cancelled_again() {
         assert_eq!(session.unwrap_err().code(), ErrorCode::BlobUploadUnknown);
         done.is_some()
     });
-}
-
-/// A bound on what a test waits for, not a wait.
-pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds().await {
-        assert!(begun.elapsed() < Duration::from_secs(30), "never: {what}");
-        tokio::task::yield_now().await;
-    }
 }

@@ -38,6 +38,7 @@ mod discovery;
 mod distribution;
 mod errors;
 mod hostile;
+mod leaving;
 mod management;
 mod pull;
 mod push_blobs;

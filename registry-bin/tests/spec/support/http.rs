@@ -255,6 +255,12 @@ impl Response {
         list.iter().map(|name| name.as_str().expect("a string").to_owned()).collect()
     }
 
+    /// As [`names`](Self::names), nothing where the answer is a refusal.
+    #[track_caller]
+    pub(crate) fn names_or_none(&self, member: &str) -> Vec<String> {
+        if self.status == 200 { self.names(member) } else { Vec::new() }
+    }
+
     /// Where a `Link` leads whose relation is `next`.
     #[track_caller]
     pub(crate) fn next_page(&self) -> Option<String> {

@@ -18,7 +18,8 @@ use registry_core::{
         Decision, Principal, Resource, Visible, Access,
     },
     engine::{Limits, ReferencePolicy},
-    layer::Authorized,
+    event::EventSink,
+    layer::{Authorized, Observed},
     server::RegistryService,
     store::{BlobStore, MetadataStore},
 };
@@ -80,6 +81,7 @@ pub(crate) struct Setup {
     references: ReferencePolicy,
     limits: Limits,
     guarded: bool,
+    sink: Option<Arc<dyn EventSink>>,
 }
 
 impl Setup {
@@ -90,6 +92,7 @@ impl Setup {
             references: ReferencePolicy::Everything,
             limits: Limits::default(),
             guarded: false,
+            sink: None,
         }
     }
 
@@ -109,6 +112,11 @@ impl Setup {
     pub(crate) fn open_uploads(mut self, uploads: usize) -> Self {
         self.limits.open_uploads = uploads;
         self
+    }
+
+    /// Tells what happens.
+    pub(crate) fn observed(self, sink: Arc<dyn EventSink>) -> Self {
+        Self { sink: Some(sink), ..self }
     }
 
     /// Asks for a name and a password: `reader` may pull, `writer` anything.
@@ -182,10 +190,10 @@ impl Server {
             .build();
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).expect("loopback is there");
         let address = listener.local_addr().expect("it is bound");
-        let registry: Arc<dyn Registry> = if setup.guarded {
-            Arc::new(Authorized::new(engine, Arc::new(Door)))
-        } else {
-            Arc::new(engine)
+        let registry: Arc<dyn Registry> = match setup.sink {
+            _ if setup.guarded => Arc::new(Authorized::new(engine, Arc::new(Door))),
+            Some(sink) => Arc::new(Observed::new(engine, sink)),
+            None => Arc::new(engine),
         };
         let service = RegistryService::new(registry);
         let service = if setup.guarded { service.authenticator(Arc::new(Door)) } else { service };

@@ -157,6 +157,13 @@ impl Error {
         self
     }
 
+    /// Adds to what was not permitted.
+    #[must_use]
+    pub fn wanting(mut self, wanted: Access) -> Self {
+        self.0.wanted.push(wanted);
+        self
+    }
+
     /// What went wrong, for programs.
     pub fn code(&self) -> ErrorCode {
         self.0.code

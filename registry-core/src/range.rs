@@ -76,10 +76,8 @@ impl Ranges {
                 None => return Self::Unsatisfiable,
             }
         }
-        let total = parts
-            .iter()
-            .fold(0_u64, |sum, range| sum.saturating_add(range.len()));
-        if parts.is_empty() || (parts.len() > 1 && total > size.saturating_mul(2)) {
+        let total: u128 = parts.iter().map(|range| u128::from(range.len())).sum();
+        if parts.is_empty() || (parts.len() > 1 && total > u128::from(size) * 2) {
             return Self::Unsatisfiable;
         }
         Self::Satisfiable(parts)
@@ -212,6 +210,8 @@ mod tests {
         let many = format!("bytes={}", vec!["0-0"; 65].join(","));
         assert_eq!(Ranges::parse(&many, 1000), Ranges::Unsatisfiable);
         assert_eq!(Ranges::parse("bytes=0-", 0), Ranges::Unsatisfiable);
+        let (size, twice) = (9_295_429_630_892_703_744, "bytes=0-,5-,5-,-33");
+        assert_eq!(Ranges::parse(twice, size), Ranges::Unsatisfiable);
     }
 
     #[test]

@@ -16,7 +16,10 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 /// Tokio, wherever it runs: the methods must be called inside a Tokio runtime.
 #[cfg(feature = "tokio")]
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "it holds nothing, and is made by naming it"
+)]
 pub struct TokioRuntime;
 
 #[cfg(feature = "tokio")]

@@ -220,10 +220,8 @@ impl<R: Registry> Registry for ImmutableTags<R> {
             }
         }
         // Held until the tags are set, so that a delete of the manifest cannot miss them.
-        let _pushing = match fixes {
-            true => Some(self.in_flight.push(repository, &digest)?),
-            false => None,
-        };
+        let pushing = fixes.then(|| self.in_flight.push(repository, &digest));
+        let _pushing = pushing.transpose()?;
         self.inner.put_manifest(cx, repository, push).await
     }
 

@@ -1,1 +1,21 @@
-//! To come.
+//! The HTTP API over a [`Registry`](crate::Registry): a service, not a server.
+//!
+//! [`RegistryService`] takes requests with any body and gives answers whose bodies stream. It opens
+//! no sockets, keeps no global state and can stand under a prefix of a larger application. With the
+//! `hyper` feature, [`hyper`] runs it on sockets.
+
+mod authenticate;
+mod body;
+mod handlers;
+#[cfg(feature = "hyper")]
+pub mod hyper;
+mod incoming;
+mod render;
+mod service;
+mod task;
+
+pub use self::{
+    body::{Body, READ_STEP},
+    incoming::DRAINED,
+    service::{Exchange, NotFound, Peer, RegistryService},
+};

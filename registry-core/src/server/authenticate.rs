@@ -1,0 +1,68 @@
+//! Who is asking, found out at the edge.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::service::{Peer, Settings};
+use crate::{
+    access::{Access, AuthError, AuthRequest, Principal},
+    error::{Error, ErrorCode, Result},
+    event::{Event, EventAction},
+    protocol::headers,
+};
+
+/// The principal of a request. Without an authenticator everybody is anonymous, whatever they show:
+/// a proxy in front may have checked a password of its own.
+pub(super) async fn principal(
+    settings: &Settings,
+    parts: &Parts,
+    request_id: &Arc<str>,
+    wanted: Vec<Access>,
+) -> Result<Principal> {
+    let Some(authenticator) = &settings.authenticator else { return Ok(Principal::anonymous()) };
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let request = AuthRequest {
+        credentials: headers::credentials(&parts.headers),
+        peer,
+        client_certificate: None,
+        host: Some(&parts.extensions),
+    };
+    match authenticator.authenticate(&request).await {
+        Ok(principal) => Ok(principal),
+        Err(AuthError::Rejected(reason)) => {
+            let shown = !matches!(request.credentials, crate::access::Credentials::None);
+            if let Some(sink) = settings.events.as_ref().filter(|_| shown) {
+                let event = Event {
+                    id: settings.entropy.random_hex(),
+                    at: settings.clock.now(),
+                    action: EventAction::LoginFailed,
+                    repository: None,
+                    target: None,
+                    tags: Vec::new(),
+                    from: None,
+                    actor: match &request.credentials {
+                        crate::access::Credentials::Basic { username, .. } => {
+                            Some(Arc::clone(username))
+                        }
+                        _ => None,
+                    },
+                    request_id: Some(Arc::clone(request_id)),
+                    client: peer.map(|peer| peer.ip()),
+                    user_agent: headers::text(&parts.headers, &http::header::USER_AGENT)
+                        .map(Into::into),
+                };
+                sink.publish(&event).await.map_err(|error| {
+                    Error::new(ErrorCode::Unavailable, "the event could not be published")
+                        .caused_by(error)
+                })?;
+            }
+            Err(wanted
+                .into_iter()
+                .fold(Error::new(ErrorCode::Unauthorized, reason), Error::wanting))
+        }
+        Err(error @ AuthError::Unavailable(_)) => {
+            Err(Error::new(ErrorCode::Unavailable, "the authority does not answer").caused_by(error))
+        }
+    }
+}

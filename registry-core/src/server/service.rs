@@ -1,0 +1,410 @@
+//! The service: a request in, an answer out.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::{Ready, ready},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body::Body as HttpBody;
+use tower_service::Service;
+
+use super::{
+    authenticate,
+    body::Body,
+    handlers::{self, Received},
+    incoming::Incoming,
+    render::{self, Place},
+    task,
+};
+use crate::{
+    access::{Authenticator, Context},
+    clock::{Clock, SystemClock},
+    entropy::{Entropy, SystemEntropy},
+    error::{Error, ErrorCode, Result},
+    event::EventSink,
+    protocol::{
+        PageSize, Query, Route, failure,
+        headers::{self, Forwarded},
+        hint::Signer,
+    },
+    registry::Registry,
+    runtime::Runtime,
+};
+
+/// The HTTP API over a registry.
+///
+/// It is a [`tower_service::Service`] (and with the `hyper` feature a `hyper::service::Service`) for
+/// requests with any body. Clones share the registry. It answers `/v2` and what lies below it;
+/// everything else goes to the [`fallback`](Self::fallback), or is 404.
+///
+/// ```
+/// # #[cfg(feature = "tokio")] {
+/// use registry_core::{Registry, server::RegistryService};
+///
+/// fn api(registry: impl Registry) -> RegistryService {
+///     RegistryService::new(registry).prefix("/registry")
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RegistryService<F = NotFound> {
+    settings: Arc<Settings>,
+    fallback: F,
+}
+
+/// The other end of the connection that a request came by: put it into the request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "an address with a meaning")]
+pub struct Peer(pub SocketAddr);
+
+type Trusts = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+type Watches = Arc<dyn Fn(&Exchange<'_>) + Send + Sync>;
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) registry: Arc<dyn Registry>,
+    pub(super) authenticator: Option<Arc<dyn Authenticator>>,
+    pub(super) events: Option<Arc<dyn EventSink>>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) signer: Signer,
+    pub(super) prefix: String,
+    pub(super) host: Option<String>,
+    pub(super) absolute: bool,
+    pub(super) trusted: Option<Trusts>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) catalog: PageSize,
+    pub(super) tags: PageSize,
+    pub(super) referrers: PageSize,
+    pub(super) manifest_bytes: usize,
+    pub(super) patience: Duration,
+    pub(super) watch: Option<Watches>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("registry", &self.registry)
+            .field("authenticator", &self.authenticator)
+            .field("prefix", &self.prefix)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request and what was answered, for logs and counters.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Exchange<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The path and the query. The query can hold the signed state of an upload.
+    pub uri: &'a http::Uri,
+    /// The version of HTTP.
+    pub version: http::Version,
+    /// The headers of the request. They can hold credentials.
+    pub headers: &'a http::HeaderMap,
+    /// Who asked, as which request, from where.
+    pub context: &'a Context,
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// How many bytes the answer has.
+    pub length: Option<u64>,
+    /// What went wrong.
+    pub error: Option<&'a Error>,
+    /// From the head of the request to the head of the answer.
+    pub took: Duration,
+}
+
+#[cfg(feature = "tokio")]
+impl RegistryService {
+    /// The API over `registry`, on Tokio.
+    pub fn new(registry: impl Registry) -> Self {
+        Self::with_runtime(registry, Arc::new(crate::runtime::TokioRuntime))
+    }
+}
+
+impl RegistryService {
+    /// The API over `registry`, whose tasks run on `runtime`.
+    pub fn with_runtime(registry: impl Registry, runtime: Arc<dyn Runtime>) -> Self {
+        let settings = Settings {
+            registry: Arc::new(registry),
+            authenticator: None,
+            events: None,
+            runtime,
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            signer: Signer::new(SystemEntropy.random_hex().as_bytes()),
+            prefix: String::new(),
+            host: None,
+            absolute: false,
+            trusted: None,
+            headers: Vec::new(),
+            catalog: PageSize::new(100, 1000),
+            tags: PageSize::new(1000, 1000),
+            referrers: PageSize::new(1000, 1000),
+            manifest_bytes: crate::manifest::Limits::default().size,
+            patience: Duration::from_secs(60),
+            watch: None,
+        };
+        Self { settings: Arc::new(settings), fallback: NotFound }
+    }
+}
+
+impl<F> RegistryService<F> {
+    fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
+        self
+    }
+
+    /// Finds out who is asking. Without one, everybody is anonymous.
+    pub fn authenticator(self, authenticator: impl Authenticator) -> Self {
+        self.with(|settings| settings.authenticator = Some(Arc::new(authenticator)))
+    }
+
+    /// Is told of failed logins. What happens in the registry is told by the `Observed` layer.
+    pub fn events(self, sink: Arc<dyn EventSink>) -> Self {
+        self.with(|settings| settings.events = Some(sink))
+    }
+
+    /// Serves every path that is not the API's.
+    pub fn fallback<G>(self, fallback: G) -> RegistryService<G> {
+        RegistryService { settings: self.settings, fallback }
+    }
+
+    /// The path in front of `/v2`, such as `/registry`. Default: none.
+    pub fn prefix(self, prefix: &str) -> Self {
+        let prefix = prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        self.with(|settings| settings.prefix = prefix)
+    }
+
+    /// The scheme and host under which clients reach this registry, such as `https://r.example`: every
+    /// `Location` is absolute then. Default: none.
+    pub fn host(self, host: &str) -> Self {
+        let host = host.trim_end_matches('/').to_owned();
+        self.with(|settings| settings.host = Some(host).filter(|host| !host.is_empty()))
+    }
+
+    /// Whether a `Location` is a path alone, which works behind every proxy. Default: yes. Otherwise it
+    /// is made of the `Host` header.
+    pub fn relative_locations(self, relative: bool) -> Self {
+        self.with(|settings| settings.absolute = !relative)
+    }
+
+    /// Whose `Forwarded` and `X-Forwarded-*` headers count. Default: nobody's.
+    pub fn trusted_proxies(self, trusts: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.trusted = Some(Arc::new(trusts)))
+    }
+
+    /// Signs the states of uploads that travel through clients. Every process that serves the same
+    /// uploads needs the same secret. Default: a random one.
+    pub fn secret(self, secret: &[u8]) -> Self {
+        self.with(|settings| settings.signer = Signer::new(secret))
+    }
+
+    /// Adds a header to every answer.
+    pub fn header(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.with(|settings| settings.headers.push((name, value)))
+    }
+
+    /// The pages of the catalog. Default: 100 entries, at most 1000.
+    pub fn catalog_pages(self, size: PageSize) -> Self {
+        self.with(|settings| settings.catalog = size)
+    }
+
+    /// The pages of tags. Default: 1000 entries, at most 1000.
+    pub fn tag_pages(self, size: PageSize) -> Self {
+        self.with(|settings| settings.tags = size)
+    }
+
+    /// The most bytes of a manifest that are read. Default: 4 MiB. The engine has a limit of its own.
+    pub fn manifest_bytes(self, limit: usize) -> Self {
+        self.with(|settings| settings.manifest_bytes = limit)
+    }
+
+    /// How long the body of a request may make no progress. Default: 60 s. Then the answer is 408; what
+    /// arrived of an upload is kept.
+    pub fn patience(self, patience: Duration) -> Self {
+        self.with(|settings| settings.patience = patience)
+    }
+
+    /// Is shown every answer before it is sent: for logs and counters. It must not wait.
+    pub fn on_response(self, watch: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.watch = Some(Arc::new(watch)))
+    }
+
+    /// Whether a path is the API's.
+    fn is_ours(&self, path: &str) -> bool {
+        let below = path.strip_prefix(self.settings.prefix.as_str());
+        let below = below.and_then(|path| path.strip_prefix("/v2"));
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl<B, F, G> Service<Request<B>> for RegistryService<F>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    F: Service<Request<B>, Response = Response<G>, Error = Infallible> + Clone + Send + 'static,
+    F::Future: Send + 'static,
+    G: HttpBody<Data = Bytes> + Send + 'static,
+    G::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+        self.fallback.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if self.is_ours(request.uri().path()) {
+            let settings = Arc::clone(&self.settings);
+            return Box::pin(async move { Ok(respond(settings, request).await) });
+        }
+        // The clone takes the readiness with it that was waited for, as services ask for.
+        let clone = self.fallback.clone();
+        let mut ready = std::mem::replace(&mut self.fallback, clone);
+        let answer = ready.call(request);
+        Box::pin(async move { Ok(answer.await?.map(Body::foreign)) })
+    }
+}
+
+async fn respond<B>(settings: Arc<Settings>, request: Request<B>) -> Response<Body>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let begun = settings.watch.as_ref().map(|_| settings.clock.now());
+    let (parts, body) = request.into_parts();
+    let expects = headers::text(&parts.headers, &header::EXPECT);
+    let awaits_continue = expects.is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
+    let runtime = Arc::clone(&settings.runtime);
+    let incoming = Incoming::new(body, awaits_continue, runtime, settings.patience);
+
+    let mut context = Context::default();
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+    let trusts = |ip| settings.trusted.as_ref().is_some_and(|trusts| trusts(ip));
+    let forwarded = peer.filter(|ip| trusts(*ip)).map(|_| Forwarded::read(&parts.headers));
+    let client = forwarded.as_ref().and_then(|found| found.client.as_ref()?.parse().ok());
+    context.client = client.or(peer);
+    context.user_agent = headers::text(&parts.headers, &header::USER_AGENT).map(Into::into);
+    let request_id: Arc<str> = settings.entropy.random_hex().into();
+    context.request_id = Some(Arc::clone(&request_id));
+
+    let result = async {
+        let path = parts.uri.path().strip_prefix(settings.prefix.as_str()).unwrap_or_default();
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let route = Route::parse(&parts.method, path);
+        let wanted = route.as_ref().map(|route| {
+            let from = query.first("from").and_then(|from| from.parse().ok());
+            route.access(&parts.method, from.as_ref())
+        });
+        let wanted = wanted.unwrap_or_default();
+        context.principal =
+            authenticate::principal(&settings, &parts, &request_id, wanted).await?;
+        let route = route?;
+        if !route.allows(&parts.method) {
+            let error = Error::new(ErrorCode::Unsupported, "the method is not for this end-point");
+            return Ok(render::not_allowed(&error, &route));
+        }
+        let place = Place::new(&settings, &parts, forwarded.as_ref());
+        dispatch(&settings, &context, &parts, route, query, place, incoming.clone()).await
+    }
+    .await;
+
+    let (mut response, error) = match result {
+        Ok(response) => (response, None),
+        Err(error) => {
+            let error = render::unauthorized(error, &settings, &context.principal);
+            (render::failure(&error, settings.authenticator.as_deref()), Some(error))
+        }
+    };
+    if !incoming.drain().await {
+        // HTTP/2 has no such header; there the stream is reset instead.
+        if parts.version <= http::Version::HTTP_11 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+    render::finish(&mut response, &settings.headers);
+    if let Some(watch) = &settings.watch {
+        let took = begun.and_then(|begun| settings.clock.now().duration_since(begun).ok());
+        watch(&Exchange {
+            method: &parts.method,
+            uri: &parts.uri,
+            version: parts.version,
+            headers: &parts.headers,
+            context: &context,
+            status: response.status(),
+            length: response.body().len(),
+            error: error.as_ref(),
+            took: took.unwrap_or_default(),
+        });
+    }
+    if parts.method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// Handles a request: one that changes something as a task of its own, which goes on when the client
+/// leaves.
+async fn dispatch(
+    settings: &Arc<Settings>,
+    context: &Context,
+    parts: &Parts,
+    route: Route,
+    query: Query,
+    place: Place,
+    incoming: Incoming,
+) -> Result<Response<Body>> {
+    let received = Received {
+        settings: Arc::clone(settings),
+        context: context.clone(),
+        method: parts.method.clone(),
+        headers: parts.headers.clone(),
+        query,
+        place,
+        incoming,
+    };
+    if matches!(parts.method, Method::GET | Method::HEAD) {
+        return handlers::handle(received, route).await;
+    }
+    let answer = task::detached(&*settings.runtime, handlers::handle(received, route)).await;
+    answer.unwrap_or_else(|| {
+        Err(Error::new(ErrorCode::Unknown, "the request could not be carried out"))
+    })
+}
+
+/// The fallback that knows no path.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it holds nothing, and is made by naming it")]
+pub struct NotFound;
+
+impl<B> Service<Request<B>> for NotFound {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<B>) -> Self::Future {
+        let mut response = Response::new(Body::from("404 page not found\n"));
+        *response.status_mut() = failure::status(ErrorCode::NotFound);
+        ready(Ok(response))
+    }
+}

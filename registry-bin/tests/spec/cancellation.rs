@@ -15,8 +15,8 @@ use registry_core::{
 
 use crate::{
     seam::{
-        Registries, Seeded, append, assert_tags_lead_somewhere, digest, finish, manifest, points_to,
-        push_blob, push_tag, read_blob, repository, start, tag,
+        Registries, Seeded, append, assert_tags_lead_somewhere, digest, finish, manifest,
+        points_to, push_blob, push_tag, read_blob, repository, start, tag,
     },
     support::Store,
 };
@@ -114,10 +114,16 @@ fn a_cut_append_keeps_what_arrived_and_no_more() {
         let (registry, name) = (trial.registry(), &trial.repository);
         let id = start(registry, name).await.id;
         let content = format!("{:05}-", trial.seed).repeat(1 + Seeded::new(trial.seed).below(300));
-        let pieces = content.as_bytes().chunks(97).map(Bytes::copy_from_slice).collect();
+        let pieces = content
+            .as_bytes()
+            .chunks(97)
+            .map(Bytes::copy_from_slice)
+            .collect();
         let chunk = Chunk::new(slow(pieces)).at(0);
         let cx = Context::anonymous();
-        let done = trial.cut(registry.append_upload(&cx, name, &id, chunk)).await;
+        let done = trial
+            .cut(registry.append_upload(&cx, name, &id, chunk))
+            .await;
         let done = done.map(|answer| answer.unwrap().offset);
         // The store may still be at it: whoever goes on supersedes it.
         let mut offset = resumable(registry, name, &id).await;
@@ -134,7 +140,10 @@ fn a_cut_append_keeps_what_arrived_and_no_more() {
         finish(registry, name, &id, &whole)
             .await
             .unwrap_or_else(|error| panic!("seed {}: {error:?}", trial.seed));
-        assert_eq!(read_blob(registry, name, &whole).await.unwrap(), content.as_bytes());
+        assert_eq!(
+            read_blob(registry, name, &whole).await.unwrap(),
+            content.as_bytes()
+        );
         trial.told(EventAction::Push, &whole);
         done.is_some()
     });
@@ -145,7 +154,9 @@ async fn resumable(
     name: &RepositoryName,
     id: &registry_core::store::UploadId,
 ) -> u64 {
-    let session = registry.upload_session(&Context::anonymous(), name, id, None).await;
+    let session = registry
+        .upload_session(&Context::anonymous(), name, id, None)
+        .await;
     session.expect("a cut upload stands").offset
 }
 
@@ -170,10 +181,10 @@ fn a_cut_finish_leaves_a_whole_blob_or_none() {
         let whole = digest(content.as_bytes());
         let id = start(registry, name).await.id;
         let (head, tail) = content.split_at(5);
-        append(registry, name, &id, 0, head.as_bytes()).await.unwrap();
-        let chunk = || {
-            Chunk::new(slow(vec![Bytes::copy_from_slice(tail.as_bytes())])).at(5)
-        };
+        append(registry, name, &id, 0, head.as_bytes())
+            .await
+            .unwrap();
+        let chunk = || Chunk::new(slow(vec![Bytes::copy_from_slice(tail.as_bytes())])).at(5);
         let cx = Context::anonymous();
         let end = Finish::new(whole.clone()).chunk(chunk());
         let done = trial.cut(registry.finish_upload(&cx, name, &id, end)).await;
@@ -206,7 +217,10 @@ fn a_cut_finish_leaves_a_whole_blob_or_none() {
                 );
                 push_blob(registry, name, content.as_bytes()).await;
             }
-            assert_eq!(read_blob(registry, name, &whole).await.unwrap(), content.as_bytes());
+            assert_eq!(
+                read_blob(registry, name, &whole).await.unwrap(),
+                content.as_bytes()
+            );
             trial.told(EventAction::Push, &whole);
         }
         done.is_some()
@@ -221,9 +235,11 @@ fn a_cut_manifest_push_leaves_no_tag_without_its_manifest() {
         let whole = digest(&bytes);
         let cx = Context::anonymous();
         let push = || {
-            ["a", "b", "c"].into_iter().fold(ManifestPush::new(bytes.clone()), |push, one| {
-                push.tag(tag(one), Expect::Any)
-            })
+            ["a", "b", "c"]
+                .into_iter()
+                .fold(ManifestPush::new(bytes.clone()), |push, one| {
+                    push.tag(tag(one), Expect::Any)
+                })
         };
         let done = trial.cut(registry.put_manifest(&cx, name, push())).await;
         assert_tags_lead_somewhere(registry, name).await;
@@ -247,7 +263,9 @@ fn a_cut_delete_leaves_no_tag_without_its_manifest() {
         let text = format!("deleted {}", trial.seed);
         let whole = digest(&manifest(&text));
         for one in ["a", "b", "c"] {
-            push_tag(registry, name, &text, one, Expect::Any).await.unwrap();
+            push_tag(registry, name, &text, one, Expect::Any)
+                .await
+                .unwrap();
         }
         let cx = Context::anonymous();
         let reference = Reference::Digest(whole.clone());
@@ -257,13 +275,19 @@ fn a_cut_delete_leaves_no_tag_without_its_manifest() {
         if let Some(answer) = &done {
             answer.as_ref().unwrap();
             trial.told(EventAction::Delete, &whole);
-        } else if let Err(error) =
-            registry.delete_manifest(&cx, name, &reference, Expect::Any).await
+        } else if let Err(error) = registry
+            .delete_manifest(&cx, name, &reference, Expect::Any)
+            .await
         {
             assert_eq!(error.code(), ErrorCode::ManifestUnknown, "{error:?}");
         }
         for one in ["a", "b", "c"] {
-            assert_eq!(points_to(registry, name, one).await, None, "seed {}", trial.seed);
+            assert_eq!(
+                points_to(registry, name, one).await,
+                None,
+                "seed {}",
+                trial.seed
+            );
         }
         done.is_some()
     });
@@ -273,10 +297,14 @@ fn a_cut_delete_leaves_no_tag_without_its_manifest() {
 fn a_cut_untag_is_done_or_not_done() {
     on_both(async |trial| {
         let (registry, name) = (trial.registry(), &trial.repository);
-        push_tag(registry, name, "untagged", "t", Expect::Any).await.unwrap();
+        push_tag(registry, name, "untagged", "t", Expect::Any)
+            .await
+            .unwrap();
         let cx = Context::anonymous();
         let reference = Reference::Tag(tag("t"));
-        let done = trial.cut(registry.delete_manifest(&cx, name, &reference, Expect::Any)).await;
+        let done = trial
+            .cut(registry.delete_manifest(&cx, name, &reference, Expect::Any))
+            .await;
         assert_tags_lead_somewhere(registry, name).await;
         if done.is_some() {
             assert_eq!(points_to(registry, name, "t").await, None);
@@ -314,7 +342,10 @@ fn a_cut_mount_is_done_or_not_done() {
         let done = trial.cut(registry.start_upload(&cx, &name, request)).await;
         let found = read_blob(registry, &name, &whole).await;
         if let Some(answer) = &done {
-            assert!(matches!(answer, Ok(UploadStart::Mounted { .. })), "{answer:?}");
+            assert!(
+                matches!(answer, Ok(UploadStart::Mounted { .. })),
+                "{answer:?}"
+            );
             assert!(found.is_some());
             trial.told(EventAction::Mount, &whole);
         }
@@ -329,7 +360,9 @@ fn a_cut_cancel_can_be_cancelled_again() {
         let id = start(registry, name).await.id;
         append(registry, name, &id, 0, b"cancelled").await.unwrap();
         let cx = Context::anonymous();
-        let done = trial.cut(registry.cancel_upload(&cx, name, &id, None)).await;
+        let done = trial
+            .cut(registry.cancel_upload(&cx, name, &id, None))
+            .await;
         if done.is_none()
             && let Err(error) = registry.cancel_upload(&cx, name, &id, None).await
         {

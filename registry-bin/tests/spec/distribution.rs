@@ -1,8 +1,13 @@
 //! What clients use of Distribution, beside the specification.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, Write as _},
+};
 
-use crate::support::{Client, Repository, Server, Setup, Store, octets, sha256};
+use registry_core::server::RegistryService;
+
+use crate::support::{Client, Repository, Server, Setup, Store, octets, read, sha256};
 
 /// The parts of a `multipart/byteranges` body, each with its `Content-Range`.
 fn parts(content_type: &str, body: &[u8]) -> Vec<(String, String)> {
@@ -13,14 +18,18 @@ fn parts(content_type: &str, body: &[u8]) -> Vec<(String, String)> {
         .trim_matches('"');
     let body = String::from_utf8(body.to_owned()).unwrap();
     let mut parts: Vec<&str> = body.split(&format!("--{boundary}")).skip(1).collect();
-    assert!(parts.pop().unwrap().starts_with("--"), "the body has an end");
+    assert!(
+        parts.pop().unwrap().starts_with("--"),
+        "the body has an end"
+    );
     let part = |text: &str| {
         let (head, content) = text.split_once("\r\n\r\n").unwrap();
         let range = head
             .lines()
             .find_map(|line| {
                 let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-range").then(|| value.trim().to_owned())
+                name.eq_ignore_ascii_case("content-range")
+                    .then(|| value.trim().to_owned())
             })
             .expect("a part says where it lies");
         (range, content.trim_end_matches("\r\n").to_owned())
@@ -158,6 +167,38 @@ rules! {
         }
     }
 
+    fn a_body_is_asked_for_only_when_it_will_be_taken(r) {
+        let first_line = |target: &str, body: &str| {
+            let mut stream = r.client.connect();
+            let head = format!(
+                "PUT {target} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\
+                 Content-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.get_mut().write_all(head.as_bytes()).unwrap();
+            let mut line = String::new();
+            stream.read_line(&mut line).unwrap();
+            (line.trim_end().to_owned(), stream)
+        };
+        let location = r.start();
+        let target = crate::support::and(&location, &format!("digest={}", sha256("a blob")));
+        let (line, mut stream) = first_line(&target, "a blob");
+        assert_eq!(line, "HTTP/1.1 100 Continue");
+        stream.get_mut().write_all(b"a blob").unwrap();
+        let mut end = String::new();
+        stream.read_line(&mut end).unwrap();
+        assert_eq!(read(&mut stream, "PUT").unwrap().status, 201);
+
+        for (target, status) in [
+            ("/v2/UPPER/manifests/x".to_owned(), "400"),
+            (target.replacen("uploads/", "uploads/x", 1), "404"),
+            (format!("/v2/{}/manifests/-", r.name), "400"),
+        ] {
+            let (line, _) = first_line(&target, "a blob");
+            assert!(line.starts_with(&format!("HTTP/1.1 {status}")), "{target}: {line}");
+        }
+    }
+
     fn an_empty_patch_keeps_docker_s_upload_alive(r) {
         // Docker sends a POST, one streamed PATCH, one PUT without a body.
         let location = r.start();
@@ -172,7 +213,11 @@ rules! {
 fn catalog(store: Store) {
     let server = Server::start(Setup::new(store));
     let client = Client::new(server.address());
-    let ask = |query: &str| client.request("GET", &format!("/v2/_catalog{query}")).send();
+    let ask = |query: &str| {
+        client
+            .request("GET", &format!("/v2/_catalog{query}"))
+            .send()
+    };
     assert_eq!(ask("").is(200).names("repositories"), [""; 0]);
     let names = ["b", "a/b", "a-b", "a.b", "a", "a/b/c", "ab", "a0"];
     for name in names {
@@ -184,7 +229,11 @@ fn catalog(store: Store) {
     unlisted.name = "only/blobs".to_owned();
     unlisted.blob("no manifest");
 
-    let sorted: Vec<_> = names.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let sorted: Vec<_> = names
+        .into_iter()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     assert_eq!(ask("").is(200).names("repositories"), sorted);
     for n in 1..=9 {
         let mut target = format!("/v2/_catalog?n={n}");
@@ -205,11 +254,12 @@ fn catalog(store: Store) {
     assert_eq!(ask("?last=a1").is(200).names("repositories"), ["ab", "b"]);
     let none = ask("?n=0").is(200).lacks("Link");
     assert_eq!(none.names("repositories"), [""; 0]);
-    for bad in ["-1", "x", ""] {
+    for bad in ["-1", "x", "1.5"] {
         ask(&format!("?n={bad}")).refused(400, "PAGINATION_NUMBER_INVALID");
     }
     ask("?n=9223372036854775808").is(200);
     ask("?last=..%2F..%00").is(200);
+    client.request("HEAD", "/v2/_catalog").send().is(200);
 }
 
 #[test]
@@ -220,4 +270,73 @@ fn the_catalog_fs() {
 #[test]
 fn the_catalog_memory() {
     catalog(Store::Memory);
+}
+
+/// Where an upload is said to go on, by a registry with those settings, to a client that sends those
+/// headers.
+fn location(
+    configure: fn(RegistryService) -> RegistryService,
+    prefix: &str,
+    headers: &[(&str, &str)],
+) -> String {
+    let server = Server::start(Setup::new(Store::Memory).configured(configure));
+    let client = Client::new(server.address());
+    let mut request = client.request("POST", &format!("{prefix}/v2/a/blobs/uploads/"));
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let started = request.send().is(202);
+    let location = started.header("Location");
+    let (place, _) = location
+        .split_once("/v2/a/blobs/uploads/")
+        .expect("it is an upload");
+    place.replace(&server.address().to_string(), "HERE")
+}
+
+#[test]
+fn location_is_relative_or_what_was_configured_or_what_a_trusted_proxy_says() {
+    let forwarded = [("Forwarded", "for=1.2.3.4;host=f.example;proto=https")];
+    let x_forwarded = [
+        ("X-Forwarded-Host", "x.example"),
+        ("X-Forwarded-Proto", "https"),
+    ];
+    assert_eq!(location(|s| s, "", &[]), "");
+    assert_eq!(location(|s| s, "", &forwarded), "");
+    assert_eq!(location(|s| s, "", &x_forwarded), "");
+    assert_eq!(
+        location(|s| s.relative_locations(false), "", &[]),
+        "http://HERE"
+    );
+    assert_eq!(
+        location(|s| s.relative_locations(false), "", &x_forwarded),
+        "http://HERE"
+    );
+    let host = |s: RegistryService| s.host("https://r.example");
+    assert_eq!(location(host, "", &[]), "https://r.example");
+    assert_eq!(location(host, "", &x_forwarded), "https://r.example");
+    let trusting = |s: RegistryService| s.trusted_proxies(|ip| ip.is_loopback());
+    assert_eq!(location(trusting, "", &[]), "");
+    assert_eq!(location(trusting, "", &forwarded), "https://f.example");
+    assert_eq!(location(trusting, "", &x_forwarded), "https://x.example");
+    let junk = [
+        ("X-Forwarded-Host", "a b/../"),
+        ("X-Forwarded-Proto", "javascript"),
+    ];
+    let answered = location(trusting, "", &junk);
+    assert!(
+        !answered.contains("javascript") && !answered.contains(".."),
+        "{answered}"
+    );
+    let prefixed = |s: RegistryService| s.prefix("/below");
+    assert_eq!(location(prefixed, "/below", &[]), "/below");
+}
+
+#[test]
+fn under_a_prefix_everything_is_below_it() {
+    let setup = Setup::new(Store::Memory).configured(|service| service.prefix("/below/this/"));
+    let server = Server::start(setup);
+    let client = Client::new(server.address());
+    client.request("GET", "/below/this/v2/").send().is(200);
+    client.request("GET", "/v2/").send().is(404);
+    client.request("GET", "/below/thisv2/").send().is(404);
 }

@@ -2,9 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{
-    Client, Repository, Server, Setup, Store, image, index, octets, sha256,
-};
+use crate::support::{Client, Repository, Server, Setup, Store, image, index, octets, sha256};
 
 rules! {
     fn error_codes__a_json_body_must_have_their_format(r) {
@@ -110,8 +108,14 @@ fn busy(store: Store) {
     let r = Repository::new(Server::start(Setup::new(store).open_uploads(2)), "busy");
     let first = r.start();
     r.start();
-    let refused = r.ask("POST", "blobs/uploads/").send().refused(429, "TOOMANYREQUESTS");
-    refused.header("Retry-After").parse::<u32>().expect("a number of seconds");
+    let refused = r
+        .ask("POST", "blobs/uploads/")
+        .send()
+        .refused(429, "TOOMANYREQUESTS");
+    refused
+        .header("Retry-After")
+        .parse::<u32>()
+        .expect("a number of seconds");
     r.close(&first, &sha256("x")).body("x").send().is(201);
     r.start();
 }
@@ -131,15 +135,26 @@ fn error_codes__toomanyrequests_should_have_retry_after_memory() {
 fn error_codes__unauthorized_and_denied() {
     let server = Server::start(Setup::new(Store::Memory).guarded());
     let client = Client::new(server.address());
-    let refused = client.request("GET", "/v2/").send().refused(401, "UNAUTHORIZED");
-    assert!(refused.header("WWW-Authenticate").starts_with("Basic realm="), "{refused}");
+    let refused = client
+        .request("GET", "/v2/")
+        .send()
+        .refused(401, "UNAUTHORIZED");
+    assert!(
+        refused
+            .header("WWW-Authenticate")
+            .starts_with("Basic realm="),
+        "{refused}"
+    );
     let basic = |name: &str| match name {
         "writer" => "Basic d3JpdGVyOnB3",
         "reader" => "Basic cmVhZGVyOnB3",
         _ => "Basic bm9ib2R5OnB3",
     };
     let ask = |method: &str, target: &str, name: &str| {
-        client.request(method, target).header("Authorization", basic(name)).send()
+        client
+            .request(method, target)
+            .header("Authorization", basic(name))
+            .send()
     };
     ask("GET", "/v2/", "nobody").refused(401, "UNAUTHORIZED");
     ask("GET", "/v2/", "reader").is(200);

@@ -29,7 +29,11 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Sends a part of a request, and closes the connection in one of three ways.
 fn leave(r: &Repository, random: &mut Seeded, head: &str, body: &[u8]) {
-    let mut bytes = format!("{head}\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    let mut bytes = format!(
+        "{head}\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     let head_ends = bytes.len();
     bytes.extend(body);
     let sent = match random.below(4) {
@@ -51,7 +55,10 @@ fn leave(r: &Repository, random: &mut Seeded, head: &str, body: &[u8]) {
 fn observed(store: Store, name: &str) -> (Repository, Arc<Recorded>) {
     let events = Arc::new(Recorded::default());
     let sink = Arc::clone(&events);
-    (Repository::new(Server::start(Setup::new(store).observed(sink)), name), events)
+    (
+        Repository::new(Server::start(Setup::new(store).observed(sink)), name),
+        events,
+    )
 }
 
 /// The tag leads to what was pushed, and that was told; or it leads nowhere.
@@ -69,7 +76,9 @@ fn pushing_manifests(store: Store) {
             if found.status == 200 {
                 found.bytes(&bytes);
                 eventually("its event", || events.has(EventAction::Push, &digest));
-                eventually("the other tag", || r.head(&format!("manifests/b{seed}")).status == 200);
+                eventually("the other tag", || {
+                    r.head(&format!("manifests/b{seed}")).status == 200
+                });
             }
         }
         for tag in r.get("tags/list?n=3").names_or_none("tags") {
@@ -88,7 +97,12 @@ fn pushing_blobs(store: Store) {
         let content = format!("{seed:05}-").repeat(1 + random.below(2000));
         let digest = sha256(&content);
         let location = r.start();
-        leave(&r, &mut random, &format!("PATCH {location} HTTP/1.1"), content.as_bytes());
+        leave(
+            &r,
+            &mut random,
+            &format!("PATCH {location} HTTP/1.1"),
+            content.as_bytes(),
+        );
         // Whoever still writes is superseded by going on.
         let mut attempts = 0;
         loop {
@@ -98,7 +112,11 @@ fn pushing_blobs(store: Store) {
             let range = status.header("Range");
             let last: usize = range.trim_start_matches("0-").parse().unwrap();
             // An empty upload says the same as one of a single byte.
-            let offset = if last == 0 && attempts % 2 == 1 { 0 } else { last + 1 };
+            let offset = if last == 0 && attempts % 2 == 1 {
+                0
+            } else {
+                last + 1
+            };
             let here = status.header("Location").to_owned();
             let rest = &content[offset..];
             let mut put = r.close(&here, &digest);
@@ -114,7 +132,10 @@ fn pushing_blobs(store: Store) {
             }
         }
         r.get(&format!("blobs/{digest}")).is(200).bytes(&content);
-        assert!(events.has(EventAction::Push, &Digest::parse(&digest).unwrap()), "seed {seed}");
+        assert!(
+            events.has(EventAction::Push, &Digest::parse(&digest).unwrap()),
+            "seed {seed}"
+        );
     }
 }
 
@@ -131,7 +152,12 @@ fn closing_uploads(store: Store) {
             _ => r.append(&r.start(), 0, &content[..at]),
         };
         let target = and(&location, &format!("digest={digest}"));
-        leave(&r, &mut random, &format!("PUT {target} HTTP/1.1"), &content.as_bytes()[at..]);
+        leave(
+            &r,
+            &mut random,
+            &format!("PUT {target} HTTP/1.1"),
+            &content.as_bytes()[at..],
+        );
         let found = r.get(&format!("blobs/{digest}"));
         if found.status == 200 {
             found.bytes(&content);
@@ -150,7 +176,9 @@ fn deleting_manifests(store: Store) {
         let mut random = Seeded::new(seed);
         let bytes = index(&[], &json!({ "annotations": { "seed": seed.to_string() } }));
         let digest = sha256(&bytes);
-        r.manifest(&format!("{digest}?tag=a&tag=b"), &bytes).send().is(201);
+        r.manifest(&format!("{digest}?tag=a&tag=b"), &bytes)
+            .send()
+            .is(201);
         let target = format!("/v2/{}/manifests/{digest}", r.name);
         leave(&r, &mut random, &format!("DELETE {target} HTTP/1.1"), b"");
         for tag in ["a", "b"] {

@@ -4,8 +4,15 @@
 //! A test of the specification is named by the section that its rule stands in, two underscores,
 //! and the rule; the section is of the main branch of distribution-spec.
 
-#![allow(non_snake_case, reason = "two underscores part the section from the rule")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![allow(
+    non_snake_case,
+    reason = "two underscores part the section from the rule"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
 
 /// Makes two tests of each rule, one for each store. Each has a repository of its own.
 macro_rules! rules {

@@ -114,8 +114,10 @@ fn switched_off(store: Store) {
     let bytes = r.image("latest");
     let blob = r.blob("a blob");
     r.delete("manifests/latest").refused(405, "UNSUPPORTED");
-    r.delete(&format!("manifests/{}", sha256(&bytes))).refused(405, "UNSUPPORTED");
-    r.delete(&format!("blobs/{blob}")).refused(405, "UNSUPPORTED");
+    r.delete(&format!("manifests/{}", sha256(&bytes)))
+        .refused(405, "UNSUPPORTED");
+    r.delete(&format!("blobs/{blob}"))
+        .refused(405, "UNSUPPORTED");
     r.get("manifests/latest").is(200);
     r.get(&format!("blobs/{blob}")).is(200);
     let location = r.start();

@@ -4,8 +4,8 @@
 use serde_json::json;
 
 use crate::support::{
-    DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, descriptor, image,
-    index, sha256, with,
+    DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, descriptor,
+    image, index, sha256, with,
 };
 
 rules! {

@@ -15,7 +15,10 @@ fn stands(r: &Repository, location: &str, length: usize) -> String {
 #[track_caller]
 fn created(r: &Repository, response: Response, content: &str) {
     let created = response.is(201);
-    r.at("GET", created.header("location")).send().is(200).bytes(content);
+    r.at("GET", created.header("location"))
+        .send()
+        .is(200)
+        .bytes(content);
 }
 
 rules! {

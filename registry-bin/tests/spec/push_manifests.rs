@@ -1,5 +1,6 @@
 //! Sections "Push", "Pushing Manifests", "Pushing Manifests with Subject".
 
+use registry_core::engine::ReferencePolicy;
 use serde_json::json;
 
 use crate::support::{
@@ -306,11 +307,27 @@ rules! {
 
 /// What is checked at a push can be turned off.
 fn without_checks(store: Store) {
-    let r = Repository::new(Server::start(Setup::new(store).unchecked()), "sparse");
+    let r = Repository::new(
+        Server::start(Setup::new(store).references(ReferencePolicy::Nothing)),
+        "sparse",
+    );
     let bytes = dangling();
     r.manifest("index", &bytes).send().is(201);
     r.get("manifests/index").is(200).bytes(bytes);
-    r.manifest("image", image("nowhere", &["nor this"], &json!({}))).send().is(201);
+    r.manifest("image", image("nowhere", &["nor this"], &json!({})))
+        .send()
+        .is(201);
+}
+
+/// Distribution's switch is about the children of indexes alone.
+#[test]
+fn sparse_indexes_where_only_images_are_checked() {
+    let setup = Setup::new(Store::Memory).references(ReferencePolicy::Images);
+    let r = Repository::new(Server::start(setup), "sparse");
+    r.manifest("index", dangling()).send().is(201);
+    r.manifest("image", image("nowhere", &[], &json!({})))
+        .send()
+        .refused(400, "MANIFEST_BLOB_UNKNOWN");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use registry_core::{Context, ErrorCode, Expect, Reference, Registry};
 
 use crate::{
     seam::{
-        Registries, Seeded, append, assert_tags_lead_somewhere, digest, finish, manifest, points_to,
-        push_tag, read_blob, repository, start,
+        Registries, Seeded, append, assert_tags_lead_somewhere, digest, finish, manifest,
+        points_to, push_tag, read_blob, repository, start,
     },
     support::Store,
 };
@@ -54,7 +54,10 @@ where
 }
 
 fn pair(registries: &Registries) -> (Arc<dyn Registry>, Arc<dyn Registry>) {
-    (Arc::clone(&registries.each[0]), Arc::clone(&registries.each[1]))
+    (
+        Arc::clone(&registries.each[0]),
+        Arc::clone(&registries.each[1]),
+    )
 }
 
 #[test]
@@ -64,7 +67,9 @@ fn two_chunks_at_one_offset_never_mix() {
         let (one, other) = pair(registries);
         let id = start(&*one, &name).await.id;
         let begin = format!("{seed:06}");
-        append(&*one, &name, &id, 0, begin.as_bytes()).await.unwrap();
+        append(&*one, &name, &id, 0, begin.as_bytes())
+            .await
+            .unwrap();
         let mut random = Seeded::new(seed);
         let a = vec![b'a'; 1 + random.below(20_000)];
         let b = vec![b'b'; 1 + random.below(20_000)];
@@ -81,8 +86,15 @@ fn two_chunks_at_one_offset_never_mix() {
             async move { append(&*other, &theirs.0, &theirs.1, 6, &theirs.2).await },
         )
         .await;
-        for refused in [&first, &second].into_iter().filter_map(|done| done.as_ref().err()) {
-            assert_eq!(refused.code(), ErrorCode::RangeInvalid, "seed {seed}: {refused:?}");
+        for refused in [&first, &second]
+            .into_iter()
+            .filter_map(|done| done.as_ref().err())
+        {
+            assert_eq!(
+                refused.code(),
+                ErrorCode::RangeInvalid,
+                "seed {seed}: {refused:?}"
+            );
         }
         assert!(
             !(first.is_ok() && second.is_ok()),
@@ -108,7 +120,10 @@ fn two_chunks_at_one_offset_never_mix() {
         }
         assert!(ended <= 1, "seed {seed}: one upload ended as {ended} blobs");
         let answered = first.is_ok() || second.is_ok();
-        assert!(!answered || ended == 1, "seed {seed}: what was answered is gone");
+        assert!(
+            !answered || ended == 1,
+            "seed {seed}: what was answered is gone"
+        );
     });
 }
 
@@ -129,7 +144,11 @@ fn of_two_that_create_one_tag_exactly_one_wins() {
         .await;
         let winner = match (first, second) {
             (Ok(digest), Err(error)) | (Err(error), Ok(digest)) => {
-                assert_eq!(error.code(), ErrorCode::PreconditionFailed, "seed {seed}: {error:?}");
+                assert_eq!(
+                    error.code(),
+                    ErrorCode::PreconditionFailed,
+                    "seed {seed}: {error:?}"
+                );
                 digest
             }
             answers => panic!("seed {seed}: {answers:?}"),
@@ -147,7 +166,9 @@ fn a_delete_against_a_push_leaves_both_or_neither() {
         let name = repository("races/delete");
         let (one, other) = pair(registries);
         let target = digest(&manifest("same"));
-        push_tag(&*one, &name, "same", "t", Expect::Any).await.unwrap();
+        push_tag(&*one, &name, "same", "t", Expect::Any)
+            .await
+            .unwrap();
         let ours = name.clone();
         let theirs = (name.clone(), Reference::Digest(target.clone()));
         let (pushed, deleted) = both(
@@ -155,7 +176,9 @@ fn a_delete_against_a_push_leaves_both_or_neither() {
             async move { push_tag(&*one, &ours, "same", "t", Expect::Any).await },
             async move {
                 let cx = Context::anonymous();
-                other.delete_manifest(&cx, &theirs.0, &theirs.1, Expect::Any).await
+                other
+                    .delete_manifest(&cx, &theirs.0, &theirs.1, Expect::Any)
+                    .await
             },
         )
         .await;
@@ -165,13 +188,20 @@ fn a_delete_against_a_push_leaves_both_or_neither() {
         for registry in &registries.each {
             assert_tags_lead_somewhere(&**registry, &name).await;
             let by_digest = registry
-                .get_manifest(&Context::anonymous(), &name, &Reference::Digest(target.clone()))
+                .get_manifest(
+                    &Context::anonymous(),
+                    &name,
+                    &Reference::Digest(target.clone()),
+                )
                 .await;
             let tagged = points_to(&**registry, &name, "t").await;
             assert_eq!(tagged.is_some(), by_digest.is_ok(), "seed {seed}");
             seen.push(tagged);
         }
-        assert_eq!(seen[0], seen[1], "seed {seed}: two instances see different things");
+        assert_eq!(
+            seen[0], seen[1],
+            "seed {seed}: two instances see different things"
+        );
     });
 }
 
@@ -180,7 +210,9 @@ fn a_delete_of_a_tag_against_a_move_of_it() {
     on_both(async |registries, seed| {
         let name = repository("races/untag");
         let (one, other) = pair(registries);
-        let old = push_tag(&*one, &name, "old", "t", Expect::Any).await.unwrap();
+        let old = push_tag(&*one, &name, "old", "t", Expect::Any)
+            .await
+            .unwrap();
         let ours = name.clone();
         let theirs = name.clone();
         let expect = Expect::Is(vec![old]);
@@ -189,7 +221,9 @@ fn a_delete_of_a_tag_against_a_move_of_it() {
             async move { push_tag(&*one, &ours, "new", "t", Expect::Present).await },
             async move {
                 let reference = Reference::Tag(crate::seam::tag("t"));
-                other.delete_manifest(&Context::anonymous(), &theirs, &reference, expect).await
+                other
+                    .delete_manifest(&Context::anonymous(), &theirs, &reference, expect)
+                    .await
             },
         )
         .await;
@@ -197,11 +231,19 @@ fn a_delete_of_a_tag_against_a_move_of_it() {
         // One of the two came first, and the other saw it.
         match (moved, deleted) {
             (Ok(new), Err(error)) => {
-                assert_eq!(error.code(), ErrorCode::PreconditionFailed, "seed {seed}: {error:?}");
+                assert_eq!(
+                    error.code(),
+                    ErrorCode::PreconditionFailed,
+                    "seed {seed}: {error:?}"
+                );
                 assert_eq!(now, Some(new), "seed {seed}");
             }
             (Err(error), Ok(())) => {
-                assert_eq!(error.code(), ErrorCode::PreconditionFailed, "seed {seed}: {error:?}");
+                assert_eq!(
+                    error.code(),
+                    ErrorCode::PreconditionFailed,
+                    "seed {seed}: {error:?}"
+                );
                 assert_eq!(now, None, "seed {seed}");
             }
             answers => panic!("seed {seed}: {answers:?}"),

@@ -38,8 +38,8 @@ impl Seeded {
     }
 
     /// One of these.
-    pub(crate) fn of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        &choices[self.below(choices.len())]
+    pub(crate) fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
     }
 
     /// True once in `times`.
@@ -58,7 +58,10 @@ impl Recorded {
         let events = self.0.lock().unwrap();
         events.iter().any(|event| {
             event.action == action
-                && event.target.as_ref().is_some_and(|target| target.digest == *digest)
+                && event
+                    .target
+                    .as_ref()
+                    .is_some_and(|target| target.digest == *digest)
         })
     }
 }
@@ -90,13 +93,19 @@ impl Registries {
         let each = (0..count).map(|_| {
             let (blobs, metadata) = match store {
                 Store::Fs => store.open(folder.path()),
-                Store::Memory => shared.get_or_insert_with(|| store.open(folder.path())).clone(),
+                Store::Memory => shared
+                    .get_or_insert_with(|| store.open(folder.path()))
+                    .clone(),
             };
             let engine = Engine::builder().blobs(blobs).metadata(metadata).build();
             let sink: Arc<dyn EventSink> = Arc::clone(&events) as _;
             Arc::new(Observed::new(engine, sink)) as Arc<dyn Registry>
         });
-        Self { each: each.collect(), events, _folder: folder }
+        Self {
+            each: each.collect(),
+            events,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn one(&self) -> &dyn Registry {
@@ -123,7 +132,11 @@ pub(crate) fn manifest(text: &str) -> Bytes {
 
 pub(crate) async fn start(registry: &dyn Registry, repository: &RepositoryName) -> UploadSession {
     let cx = Context::anonymous();
-    match registry.start_upload(&cx, repository, StartUpload::default()).await.unwrap() {
+    match registry
+        .start_upload(&cx, repository, StartUpload::default())
+        .await
+        .unwrap()
+    {
         UploadStart::Started(session) => session,
         UploadStart::Mounted { .. } => panic!("nothing was to be mounted"),
     }
@@ -136,8 +149,12 @@ pub(crate) async fn append(
     start: u64,
     bytes: &[u8],
 ) -> Result<UploadSession, Error> {
-    let chunk = Chunk::new(Bytes::copy_from_slice(bytes)).at(start).length(bytes.len() as u64);
-    registry.append_upload(&Context::anonymous(), repository, id, chunk).await
+    let chunk = Chunk::new(Bytes::copy_from_slice(bytes))
+        .at(start)
+        .length(bytes.len() as u64);
+    registry
+        .append_upload(&Context::anonymous(), repository, id, chunk)
+        .await
 }
 
 pub(crate) async fn finish(
@@ -147,7 +164,9 @@ pub(crate) async fn finish(
     digest: &Digest,
 ) -> Result<(), Error> {
     let finish = Finish::new(digest.clone()).chunk(Chunk::new(Bytes::new()).length(0));
-    let done = registry.finish_upload(&Context::anonymous(), repository, id, finish).await;
+    let done = registry
+        .finish_upload(&Context::anonymous(), repository, id, finish)
+        .await;
     done.map(|descriptor| assert_eq!(descriptor.digest, *digest))
 }
 
@@ -157,9 +176,13 @@ pub(crate) async fn push_blob(
     content: &[u8],
 ) -> Digest {
     let session = start(registry, repository).await;
-    append(registry, repository, &session.id, 0, content).await.unwrap();
+    append(registry, repository, &session.id, 0, content)
+        .await
+        .unwrap();
     let digest = digest(content);
-    finish(registry, repository, &session.id, &digest).await.unwrap();
+    finish(registry, repository, &session.id, &digest)
+        .await
+        .unwrap();
     digest
 }
 
@@ -171,7 +194,9 @@ pub(crate) async fn push_tag(
     expect: Expect,
 ) -> Result<Digest, Error> {
     let push = ManifestPush::new(manifest(text)).tag(tag(name), expect);
-    let pushed = registry.put_manifest(&Context::anonymous(), repository, push).await?;
+    let pushed = registry
+        .put_manifest(&Context::anonymous(), repository, push)
+        .await?;
     Ok(pushed.descriptor.digest)
 }
 
@@ -184,7 +209,10 @@ pub(crate) async fn read_blob(
     use futures_util::StreamExt as _;
 
     let cx = Context::anonymous();
-    let reply = match registry.get_blob(&cx, repository, digest, GetBlob::direct()).await {
+    let reply = match registry
+        .get_blob(&cx, repository, digest, GetBlob::direct())
+        .await
+    {
         Ok(reply) => reply,
         Err(error) if error.code() == ErrorCode::BlobUnknown => return None,
         Err(error) => panic!("{digest}: {error:?}"),
@@ -198,7 +226,11 @@ pub(crate) async fn read_blob(
         content.extend(piece.unwrap());
     }
     let algorithm = digest.content_algorithm().unwrap();
-    assert_eq!(algorithm.digest(&content), *digest, "a blob whose bytes are not its digest");
+    assert_eq!(
+        algorithm.digest(&content),
+        *digest,
+        "a blob whose bytes are not its digest"
+    );
     Some(content)
 }
 
@@ -214,7 +246,9 @@ pub(crate) async fn assert_tags_lead_somewhere(
         Err(error) => panic!("{error:?}"),
     };
     for tag in tags {
-        let found = registry.get_manifest(&cx, repository, &Reference::Tag(tag.clone())).await;
+        let found = registry
+            .get_manifest(&cx, repository, &Reference::Tag(tag.clone()))
+            .await;
         let found = found.unwrap_or_else(|error| panic!("{tag} without its manifest: {error:?}"));
         assert_eq!(digest(&found.bytes), found.descriptor.digest, "{tag}");
     }
@@ -227,7 +261,9 @@ pub(crate) async fn points_to(
     name: &str,
 ) -> Option<Digest> {
     let reference = Reference::Tag(tag(name));
-    let found = registry.get_manifest(&Context::anonymous(), repository, &reference).await;
+    let found = registry
+        .get_manifest(&Context::anonymous(), repository, &reference)
+        .await;
     match found {
         Ok(manifest) => Some(manifest.descriptor.digest),
         Err(error)

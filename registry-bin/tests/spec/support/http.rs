@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Write as _},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 /// No answer may take longer: whatever does is a hang, and fails its test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection that is kept for the next request.
 #[derive(Debug)]
@@ -21,7 +21,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, kept: RefCell::new(None) }
+        Self {
+            address,
+            kept: RefCell::new(None),
+        }
     }
 
     /// A request. `target` is sent as it stands.
@@ -154,7 +157,12 @@ pub(crate) fn read(stream: &mut impl BufRead, method: &str) -> io::Result<Respon
             break (status, headers);
         }
     };
-    let mut response = Response { what: String::new(), status, headers, body: Vec::new() };
+    let mut response = Response {
+        what: String::new(),
+        status,
+        headers,
+        body: Vec::new(),
+    };
     if method == "HEAD" || status == 204 || status == 304 {
         return Ok(response);
     }
@@ -200,13 +208,20 @@ impl Response {
     /// A header that must be there.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.get(name).unwrap_or_else(|| panic!("no {name}: {self}"))
+        self.get(name)
+            .unwrap_or_else(|| panic!("no {name}: {self}"))
     }
 
     /// All values of a header that is a list.
     pub(crate) fn list(&self, name: &str) -> Vec<&str> {
-        let values = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-        values.flat_map(|(_, value)| value.split(',')).map(str::trim).collect()
+        let values = self
+            .headers
+            .iter()
+            .filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        values
+            .flat_map(|(_, value)| value.split(','))
+            .map(str::trim)
+            .collect()
     }
 
     #[track_caller]
@@ -251,14 +266,22 @@ impl Response {
     #[track_caller]
     pub(crate) fn names(&self, member: &str) -> Vec<String> {
         let json = self.json();
-        let list = json[member].as_array().unwrap_or_else(|| panic!("no {member}: {self}"));
-        list.iter().map(|name| name.as_str().expect("a string").to_owned()).collect()
+        let list = json[member]
+            .as_array()
+            .unwrap_or_else(|| panic!("no {member}: {self}"));
+        list.iter()
+            .map(|name| name.as_str().expect("a string").to_owned())
+            .collect()
     }
 
     /// As [`names`](Self::names), nothing where the answer is a refusal.
     #[track_caller]
     pub(crate) fn names_or_none(&self, member: &str) -> Vec<String> {
-        if self.status == 200 { self.names(member) } else { Vec::new() }
+        if self.status == 200 {
+            self.names(member)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Where a `Link` leads whose relation is `next`.

@@ -9,7 +9,7 @@ use registry_core::Algorithm;
 use serde_json::{Value, json};
 
 pub(crate) use self::{
-    http::{Client, PATIENCE, Request, Response, exchange, read},
+    http::{Client, Request, Response, exchange, read},
     servers::{Folder, Server, Setup, Store, panics},
 };
 
@@ -38,7 +38,10 @@ pub(crate) fn descriptor(media_type: &str, content: impl AsRef<[u8]>) -> Value {
 
 /// The bytes of an image manifest with these blobs as config and layers, and these other members.
 pub(crate) fn image(config: &str, layers: &[&str], more: &Value) -> Vec<u8> {
-    let layers: Vec<_> = layers.iter().map(|layer| descriptor(OCI_LAYER, layer)).collect();
+    let layers: Vec<_> = layers
+        .iter()
+        .map(|layer| descriptor(OCI_LAYER, layer))
+        .collect();
     with(
         json!({
             "schemaVersion": 2,
@@ -52,8 +55,14 @@ pub(crate) fn image(config: &str, layers: &[&str], more: &Value) -> Vec<u8> {
 
 /// The bytes of an index of these manifests, with these other members.
 pub(crate) fn index(manifests: &[&[u8]], more: &Value) -> Vec<u8> {
-    let manifests: Vec<_> = manifests.iter().map(|one| descriptor(OCI_MANIFEST, one)).collect();
-    with(json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests }), more)
+    let manifests: Vec<_> = manifests
+        .iter()
+        .map(|one| descriptor(OCI_MANIFEST, one))
+        .collect();
+    with(
+        json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests }),
+        more,
+    )
 }
 
 /// The bytes of a document with members added, replaced, or, where they are `null`, left out.
@@ -81,7 +90,11 @@ impl Repository {
         // The names of tests are made of words and double underscores, which names of repositories
         // may have, but each word must begin and end with a letter or a digit.
         let name = format!("spec/{}", name.trim_matches('_').to_lowercase());
-        Self { client: Client::new(server.address()), server, name }
+        Self {
+            client: Client::new(server.address()),
+            server,
+            name,
+        }
     }
 
     /// Another repository of the same registry.
@@ -95,7 +108,8 @@ impl Repository {
 
     /// A request for something below the repository's name.
     pub(crate) fn ask(&self, method: &str, rest: &str) -> Request<'_> {
-        self.client.request(method, &format!("/v2/{}/{rest}", self.name))
+        self.client
+            .request(method, &format!("/v2/{}/{rest}", self.name))
     }
 
     pub(crate) fn get(&self, rest: &str) -> Response {
@@ -119,7 +133,10 @@ impl Repository {
     /// Starts an upload with a query.
     #[track_caller]
     pub(crate) fn start_with(&self, query: &str) -> String {
-        let started = self.ask("POST", &format!("blobs/uploads/{query}")).send().is(202);
+        let started = self
+            .ask("POST", &format!("blobs/uploads/{query}"))
+            .send()
+            .is(202);
         started.header("location").to_owned()
     }
 
@@ -192,7 +209,9 @@ impl Repository {
     pub(crate) fn referrers(&self, subject: &str) -> BTreeSet<String> {
         let list = self.get(&format!("referrers/{subject}")).is(200).json();
         let manifests = list["manifests"].as_array().expect("a list").iter();
-        manifests.map(|one| one["digest"].as_str().expect("a digest").to_owned()).collect()
+        manifests
+            .map(|one| one["digest"].as_str().expect("a digest").to_owned())
+            .collect()
     }
 }
 

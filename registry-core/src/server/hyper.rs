@@ -32,7 +32,7 @@ use super::{
 };
 
 /// The most bytes that are read from a connection at a time, and so held for one request.
-pub const READ_BUFFER: usize = 128 * 1024;
+pub const READ_BUFFER: usize = 64 * 1024;
 
 /// Serves `service` on `listener`, with the defaults of [`Server`], for ever.
 ///

@@ -80,17 +80,21 @@ impl MediaType {
 
     /// What kind of manifest it names, if it is one this registry knows.
     pub fn manifest_kind(&self) -> Option<ManifestKind> {
-        match self.as_str() {
-            OCI_MANIFEST | DOCKER_MANIFEST => Some(ManifestKind::Image),
-            OCI_INDEX | DOCKER_LIST => Some(ManifestKind::Index),
-            _ => None,
-        }
+        manifest_kind(&self.0)
     }
 
     /// Whether a layer of this type may be kept elsewhere: image-spec's non-distributable layers
     /// and Docker's foreign ones. A registry need not hold their bytes.
     pub fn is_nondistributable(&self) -> bool {
         is_nondistributable(&self.0)
+    }
+}
+
+fn manifest_kind(text: &str) -> Option<ManifestKind> {
+    match text {
+        OCI_MANIFEST | DOCKER_MANIFEST => Some(ManifestKind::Image),
+        OCI_INDEX | DOCKER_LIST => Some(ManifestKind::Index),
+        _ => None,
     }
 }
 
@@ -162,6 +166,11 @@ impl TypeName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What kind of manifest it names, if it is one this registry knows.
+    pub fn manifest_kind(&self) -> Option<ManifestKind> {
+        manifest_kind(&self.0)
     }
 
     /// Whether a layer of this type may be kept elsewhere: image-spec's non-distributable layers

@@ -101,7 +101,7 @@ fn part(spec: &str, size: u64) -> Option<Option<ByteRange>> {
     let end = if last.is_empty() {
         size
     } else {
-        number(last)?.checked_add(1)?.min(size)
+        number(last)?.saturating_add(1).min(size)
     };
     if !last.is_empty() && number(last)? < start {
         return None;
@@ -194,6 +194,7 @@ mod tests {
             ("bytes=0-1,3000-", parts(&[(0, 2)])),
             ("Bytes=1-1", parts(&[(1, 2)])),
             ("bytes=0-99999999999999999999999", parts(&[(0, 1000)])),
+            ("bytes=0-18446744073709551615", parts(&[(0, 1000)])),
             ("bytes=1000-", Ranges::Unsatisfiable),
             ("bytes=500-0", Ranges::Unsatisfiable),
             ("bytes=-0", Ranges::Unsatisfiable),

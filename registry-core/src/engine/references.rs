@@ -13,7 +13,7 @@ use crate::{
     digest::Digest,
     error::{Error, ErrorCode, Result},
     manifest::{Child, Document},
-    media_type::MediaType,
+    media_type::TypeName,
     name::RepositoryName,
 };
 
@@ -100,8 +100,7 @@ impl Inner {
 
 fn of_index(child: &Child) -> Wanted {
     let media_type = child.media_type.as_ref();
-    let media_type = media_type.and_then(|name| MediaType::parse(name.as_str()).ok());
-    if media_type.is_some_and(|media_type| media_type.manifest_kind().is_some()) {
+    if media_type.and_then(TypeName::manifest_kind).is_some() {
         Wanted::Manifest
     } else {
         Wanted::Either

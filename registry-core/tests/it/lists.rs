@@ -130,7 +130,7 @@ async fn a_fallback_tag_is_merged_in_order_verified_and_paged() {
         r#"{{"schemaVersion":2,"manifests":[{}]}}"#,
         children.join(",")
     );
-    let fallback = Tag::referrers_fallback(&subject).unwrap();
+    let fallback = Tag::referrers_fallback(&subject);
     let sparse = builder(&store)
         .references(registry_core::engine::ReferencePolicy::Nothing)
         .build();

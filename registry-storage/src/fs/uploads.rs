@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use registry_core::{
     Algorithm, Clock, Digest, Hasher,
-    store::{StoreError, UploadKey, UploadState},
+    store::{StoreError, StoreErrorKind, UploadKey, UploadState},
 };
 
 use super::{
@@ -65,6 +65,11 @@ pub(super) struct Writer {
 
 fn superseded() -> StoreError {
     StoreError::conflict("another request took this upload over, or ended it")
+}
+
+fn unstorable() -> StoreError {
+    let message = "content is stored under sha256 and sha512 only";
+    StoreError::new(StoreErrorKind::Other, message)
 }
 
 fn state_of(epoch: u64, length: u64, hasher: &Hasher) -> UploadState {
@@ -300,6 +305,9 @@ impl Uploads {
         state: &UploadState,
         algorithm: Algorithm,
     ) -> Result<Digest, StoreError> {
+        if self.state(key)?.is_none() {
+            return Err(superseded());
+        }
         let known = self.live().get(key).cloned();
         let kept = Hasher::restore(&state.hash);
         let fits =
@@ -327,6 +335,9 @@ impl Uploads {
         state: &UploadState,
         digest: &Digest,
     ) -> Result<(), StoreError> {
+        if digest.content_algorithm().is_none() {
+            return Err(unstorable());
+        }
         let path = self.layout.upload(key);
         let disk = &*self.publisher.disk;
         let cannot = "an upload cannot be finished";

@@ -2,7 +2,7 @@
 
 use axum::{Router, routing::get};
 use registry_core::{Engine, server::RegistryService};
-use registry_storage::MemoryStorage;
+use registry_storage::memory::MemoryStorage;
 use tokio::net::TcpListener;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -45,7 +45,10 @@ mod tests {
             stream.write_all(request.as_bytes()).await?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await?;
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{path}: {answer}"
+            );
         }
         Ok(())
     }

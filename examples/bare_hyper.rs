@@ -3,7 +3,7 @@
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use registry_core::{Engine, server::RegistryService};
-use registry_storage::MemoryStorage;
+use registry_storage::memory::MemoryStorage;
 use tokio::net::TcpListener;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

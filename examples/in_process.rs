@@ -4,7 +4,7 @@ use registry_core::{
     Algorithm, Context, Engine, ErrorCode, Expect, Reference, Registry, RepositoryName, Tag,
     registry::{Chunk, Finish, ManifestPush, StartUpload, UploadStart},
 };
-use registry_storage::MemoryStorage;
+use registry_storage::memory::MemoryStorage;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -45,7 +45,10 @@ async fn run() -> Result<()> {
 
     // A second release of the same name is refused, whoever comes first.
     let again = registry.put_manifest(&cx, &app, push).await;
-    assert_eq!(again.map_err(|e| e.code()).err(), Some(ErrorCode::PreconditionFailed));
+    assert_eq!(
+        again.map_err(|e| e.code()).err(),
+        Some(ErrorCode::PreconditionFailed)
+    );
 
     let reference = Reference::Tag(release);
     let read = registry.get_manifest(&cx, &app, &reference).await?;

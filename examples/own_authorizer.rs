@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use registry_core::{
-    Context, Engine, ErrorCode, Page, Registry, RepositoryName, Tag,
+    Context, Engine, ErrorCode, Expect, Page, Registry, RepositoryName, Tag,
     access::{Action, AuthError, Authorizer, Decision, Principal, Resource, Visible},
     layer::Authorized,
     registry::ManifestPush,
 };
-use registry_storage::MemoryStorage;
+use registry_storage::memory::MemoryStorage;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -60,14 +60,13 @@ async fn run() -> Result<()> {
     let red = Context::of(Principal::named("red"));
     let blue = Context::of(Principal::named("blue"));
     let app = RepositoryName::parse("red/app")?;
-    let push = || {
-        let index = &br#"{"schemaVersion":2,"manifests":[]}"#[..];
-        Ok::<_, Box<dyn std::error::Error>>(
-            ManifestPush::new(index).tag(Tag::parse("v1")?, Default::default()),
-        )
-    };
-    registry.put_manifest(&red, &app, push()?).await?;
-    let denied = registry.put_manifest(&blue, &app, push()?).await.map_err(|e| e.code());
+    let index = &br#"{"schemaVersion":2,"manifests":[]}"#[..];
+    let push = ManifestPush::new(index).tag(Tag::parse("v1")?, Expect::Any);
+    registry.put_manifest(&red, &app, push.clone()).await?;
+    let denied = registry
+        .put_manifest(&blue, &app, push)
+        .await
+        .map_err(|e| e.code());
     assert_eq!(denied.err(), Some(ErrorCode::Denied));
 
     for (who, cx) in [("red", red), ("blue", blue)] {

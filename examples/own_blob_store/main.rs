@@ -5,6 +5,7 @@
 
 mod maps;
 mod store;
+mod upload;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use registry_core::{
     registry::{Chunk, Finish, StartUpload, UploadStart},
     store::BlobStore,
 };
-use registry_storage::MemoryStorage;
+use registry_storage::memory::MemoryStorage;
 
 use crate::store::OwnBlobs;
 
@@ -40,7 +41,9 @@ async fn run() -> Result<()> {
         return Err("nothing was asked to be mounted".into());
     };
     let finish = Finish::new(digest.clone()).chunk(Chunk::new(layer));
-    registry.finish_upload(&cx, &app, &session.id, finish).await?;
+    registry
+        .finish_upload(&cx, &app, &session.id, finish)
+        .await?;
 
     let size = blobs.stat(&digest).await?;
     println!("{digest} is in our own store: {size:?} bytes");

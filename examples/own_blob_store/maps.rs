@@ -4,9 +4,11 @@ use std::{collections::HashMap, time::SystemTime};
 
 use bytes::Bytes;
 use registry_core::{
-    Algorithm, Clock, Digest, Hasher, SystemClock,
+    Algorithm, Blob, Clock, Digest, SystemClock,
     store::{StoreError, UploadKey, UploadState},
 };
+
+use crate::upload::Upload;
 
 #[derive(Debug, Default)]
 pub(crate) struct Maps {
@@ -20,34 +22,19 @@ pub(crate) struct Stored {
     pub(crate) at: SystemTime,
 }
 
-/// Each writer has an epoch of its own; only that of the newest counts.
-#[derive(Debug)]
-pub(crate) struct Upload {
-    bytes: Vec<u8>,
-    algorithm: Algorithm,
-    epoch: u64,
-    pub(crate) started: SystemTime,
-    pub(crate) modified: SystemTime,
-}
+impl Stored {
+    pub(crate) fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
 
-impl Upload {
-    /// It is hashed at the end, so the saved hash covers nothing.
-    pub(crate) fn state(&self) -> UploadState {
-        let hash = Hasher::new(self.algorithm).save();
-        UploadState::new(self.bytes.len() as u64, hash, self.epoch.to_be_bytes())
+    pub(crate) fn blob(&self) -> Blob {
+        Blob::new(self.size(), self.bytes.clone())
     }
 }
 
 impl Maps {
     pub(crate) fn begin(&mut self, key: &UploadKey, algorithm: Algorithm) -> UploadState {
-        let now = SystemClock.now();
-        let upload = Upload {
-            bytes: Vec::new(),
-            algorithm,
-            epoch: 0,
-            started: now,
-            modified: now,
-        };
+        let upload = Upload::new(algorithm, SystemClock.now());
         let state = upload.state();
         self.uploads.insert(key.clone(), upload);
         state
@@ -76,10 +63,6 @@ impl Maps {
         Ok(upload.state())
     }
 
-    pub(crate) fn bytes(&mut self, key: &UploadKey, at: &UploadState) -> Result<&[u8], StoreError> {
-        Ok(&self.newest(key, at)?.bytes)
-    }
-
     pub(crate) fn commit(
         &mut self,
         key: &UploadKey,
@@ -93,8 +76,14 @@ impl Maps {
         Ok(())
     }
 
-    fn newest(&mut self, key: &UploadKey, state: &UploadState) -> Result<&mut Upload, StoreError> {
-        let upload = self.uploads.get_mut(key).filter(|upload| upload.state() == *state);
-        upload.ok_or_else(|| StoreError::conflict("somebody else went on with it"))
+    /// The upload, if `state` is its newest.
+    pub(crate) fn newest(
+        &mut self,
+        key: &UploadKey,
+        state: &UploadState,
+    ) -> Result<&mut Upload, StoreError> {
+        let found = self.uploads.get_mut(key);
+        let newest = found.filter(|upload| upload.state() == *state);
+        newest.ok_or_else(|| StoreError::conflict("somebody else went on with it"))
     }
 }

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use registry_core::{Algorithm, Blob, ByteStream, Digest, Location, store::*};
 
-use crate::maps::{Maps, Upload};
+use crate::{
+    maps::{Maps, Stored},
+    upload::Upload,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -23,11 +26,10 @@ impl OwnBlobs {
 #[async_trait]
 impl BlobStore for OwnBlobs {
     async fn stat(&self, digest: &Digest) -> Result<Option<u64>> {
-        Ok(self.maps().blobs.get(digest).map(|stored| stored.bytes.len() as u64))
+        Ok(self.maps().blobs.get(digest).map(Stored::size))
     }
     async fn open(&self, digest: &Digest) -> Result<Option<Blob>> {
-        let bytes = self.maps().blobs.get(digest).map(|stored| stored.bytes.clone());
-        Ok(bytes.map(|bytes| Blob::new(bytes.len() as u64, bytes)))
+        Ok(self.maps().blobs.get(digest).map(Stored::blob))
     }
     async fn location(&self, _: &Digest, _: Duration) -> Result<Option<Location>> {
         Ok(None)
@@ -37,9 +39,8 @@ impl BlobStore for OwnBlobs {
     }
     fn list(&self) -> BoxStream<'_, Result<StoredBlob>> {
         let maps = self.maps();
-        let blobs = maps.blobs.iter().map(|(digest, stored)| {
-            Ok(StoredBlob::new(digest.clone(), stored.bytes.len() as u64, stored.at))
-        });
+        let blobs = maps.blobs.iter();
+        let blobs = blobs.map(|(digest, b)| Ok(StoredBlob::new(digest.clone(), b.size(), b.at)));
         stream::iter(blobs.collect::<Vec<_>>()).boxed()
     }
     async fn begin_upload(&self, key: &UploadKey, algorithm: Algorithm) -> Result<UploadState> {
@@ -69,7 +70,7 @@ impl BlobStore for OwnBlobs {
         state: &UploadState,
         algorithm: Algorithm,
     ) -> Result<Digest> {
-        Ok(algorithm.digest(self.maps().bytes(key, state)?))
+        Ok(algorithm.digest(&self.maps().newest(key, state)?.bytes))
     }
     async fn commit_upload(
         &self,
@@ -85,9 +86,8 @@ impl BlobStore for OwnBlobs {
     }
     fn list_uploads(&self) -> BoxStream<'_, Result<OpenUpload>> {
         let maps = self.maps();
-        let uploads = maps.uploads.iter().map(|(key, upload)| {
-            Ok(OpenUpload::new(key.clone(), upload.started, upload.modified))
-        });
+        let uploads = maps.uploads.iter();
+        let uploads = uploads.map(|(k, u)| Ok(OpenUpload::new(k.clone(), u.started, u.modified)));
         stream::iter(uploads.collect::<Vec<_>>()).boxed()
     }
 }

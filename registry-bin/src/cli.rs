@@ -4,7 +4,7 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "the program must do each of them")]
 pub enum Command {
     /// Print [`HELP`].
     Help,

@@ -1,9 +1,13 @@
 //! The parts of the `registry` program.
 
 pub mod announce;
+pub mod assemble;
 pub mod cli;
 pub mod config;
+pub mod failure;
 pub mod listen;
+pub mod root;
 pub mod scheduler;
+pub mod serve;
 pub mod signal;
 pub mod telemetry;

@@ -15,6 +15,7 @@ mod tree;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use http::{HeaderName, HeaderValue};
 use registry_core::{access::Secret, manifest::Platform};
 
 pub(crate) use self::duration::display as display_duration;
@@ -162,7 +163,7 @@ pub struct Http {
     /// Default: 5s.
     pub drain: Duration,
     /// `headers`: added to each answer. Default: none.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Where clients connect.

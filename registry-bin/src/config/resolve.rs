@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use http::{HeaderName, HeaderValue};
 use registry_core::{access::Secret, manifest::Platform};
 
 use super::{
@@ -218,12 +219,16 @@ fn listen(http: &Section<'_>) -> Result<Listen> {
     }
 }
 
-fn headers(http: &Section<'_>) -> Result<Vec<(String, String)>> {
+fn headers(http: &Section<'_>) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let section = http.section("headers")?;
     let mut headers = Vec::new();
-    for name in section.keys() {
-        for value in section.strings(name)? {
-            headers.push((name.clone(), value));
+    for key in section.keys() {
+        for value in section.strings(key)? {
+            match (key.parse(), value.parse()) {
+                (Ok(name), Ok(value)) => headers.push((name, value)),
+                (Err(_), _) => return Err(section.error(key, "is no name of a header")),
+                (_, Err(_)) => return Err(section.error(key, "is no value of a header")),
+            }
         }
     }
     Ok(headers)
@@ -351,7 +356,7 @@ catalog: {maxentries: 10}
 tags: {maxtags: 20}
 ";
         let config = load(Some(file), "").unwrap();
-        let expected = r#"Config { source: Argument("c.yml"), warnings: [], log: Log { level: Debug, formatter: Json, fields: {"n": "1", "service": "registry"}, access: false }, storage: Storage { driver: Filesystem { root: "/data", threads: 25 }, deletes: true, read_only: true, upload_purging: Some(UploadPurging { age: 3600s, interval: 90s, dry_run: true }) }, http: Http { listen: Unix("/run/registry.sock"), host: Some("https://registry.example.org"), prefix: Some("/oci/"), secret: Some(Secret(…)), relative_urls: Some(false), drain: 60s, headers: [("X-Content-Type-Options", "nosniff")] }, validation: Validation { references: None, indexes: List([Platform { architecture: "amd64", os: "linux" }]), urls_allow: [Regex("^https://")], urls_deny: [Regex("evil")] }, catalog_entries: 10, tag_entries: 20 }"#;
+        let expected = r#"Config { source: Argument("c.yml"), warnings: [], log: Log { level: Debug, formatter: Json, fields: {"n": "1", "service": "registry"}, access: false }, storage: Storage { driver: Filesystem { root: "/data", threads: 25 }, deletes: true, read_only: true, upload_purging: Some(UploadPurging { age: 3600s, interval: 90s, dry_run: true }) }, http: Http { listen: Unix("/run/registry.sock"), host: Some("https://registry.example.org"), prefix: Some("/oci/"), secret: Some(Secret(…)), relative_urls: Some(false), drain: 60s, headers: [("x-content-type-options", "nosniff")] }, validation: Validation { references: None, indexes: List([Platform { architecture: "amd64", os: "linux" }]), urls_allow: [Regex("^https://")], urls_deny: [Regex("evil")] }, catalog_entries: 10, tag_entries: 20 }"#;
         assert_eq!(format!("{config:?}"), expected);
     }
 
@@ -423,6 +428,10 @@ tags: {maxtags: 20}
             (
                 "http: {headers: {X: y}}",
                 "c.yml: http.headers.X: must be a list of texts",
+            ),
+            (
+                "http: {headers: {'X Y': [z]}}",
+                "c.yml: http.headers.X Y: is no name of a header",
             ),
             ("http: 1", "c.yml: http: must be a section"),
             (

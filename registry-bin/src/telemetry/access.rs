@@ -2,6 +2,11 @@
 
 use std::{fmt, io::Write, net::IpAddr, time::SystemTime};
 
+use http::{
+    HeaderMap, HeaderValue, Version,
+    header::{REFERER, USER_AGENT},
+};
+
 use super::time::Utc;
 
 /// What an answered request leaves in the log.
@@ -48,6 +53,24 @@ impl<'a> AccessLine<'a> {
             referer: None,
             user_agent: None,
         }
+    }
+
+    /// Takes in what a request says about itself.
+    #[must_use]
+    pub fn of_request(mut self, version: Version, headers: &'a HeaderMap) -> Self {
+        let text = |name| {
+            headers
+                .get(name)
+                .and_then(|value: &HeaderValue| value.to_str().ok())
+        };
+        self.version = match version {
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2.0",
+            _ => "HTTP/1.1",
+        };
+        self.referer = text(REFERER);
+        self.user_agent = text(USER_AGENT);
+        self
     }
 
     /// Writes the line to standard output. A reader that has gone is no reason to stop serving.

@@ -1,0 +1,96 @@
+//! Why the program ends, and the exit status that says so: decided here alone.
+
+use std::{error::Error, fmt, io, process::ExitCode};
+
+use registry_core::store::StoreError;
+
+use crate::{cli::UsageError, config::ConfigError, listen::BindError, signal::Stop};
+
+/// A reason to end that is not the end of the work.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The address cannot be bound.
+    Bind(BindError),
+    /// The configuration makes no sense.
+    Config(ConfigError),
+    /// The operating system does not play along.
+    Io(io::Error),
+    /// A second signal came while requests were still under way.
+    Signal(Stop),
+    /// The content cannot be opened.
+    Storage(StoreError),
+    /// The command line makes no sense.
+    Usage(UsageError),
+}
+
+impl Failure {
+    /// Says it on standard error, and gives the exit status.
+    pub fn report(&self) -> ExitCode {
+        eprintln!("registry: {self}");
+        let mut source = self.source();
+        while let Some(error) = source {
+            eprintln!("  because: {error}");
+            source = error.source();
+        }
+        ExitCode::from(match self {
+            Self::Bind(_) | Self::Io(_) | Self::Storage(_) => 1,
+            Self::Config(_) => 78,
+            Self::Signal(stop) => stop.exit_status(),
+            Self::Usage(_) => 64,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+            Self::Signal(stop) => write!(f, "stopped at once by a second {}", stop.name()),
+            Self::Storage(error) => write!(
+                f,
+                "the storage cannot be opened: {error}; let the user of the registry write the \
+                 directory, or name another in storage.filesystem.rootdirectory \
+                 (REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY)"
+            ),
+            Self::Usage(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Storage(error) => error.source(),
+            Self::Bind(_) | Self::Config(_) | Self::Io(_) | Self::Signal(_) | Self::Usage(_) => {
+                None
+            }
+        }
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        Self::Bind(error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Storage(error)
+    }
+}

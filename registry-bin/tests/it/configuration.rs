@@ -1,0 +1,98 @@
+//! Where the configuration comes from, and that what cannot be honoured stops the start.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::program::{Program, output};
+
+#[test]
+fn without_anything_it_says_what_it_does() {
+    let home = TempDir::new().unwrap();
+    let program = Program::start(
+        home.path(),
+        &[],
+        &[("REGISTRY_PORT", "tcp://10.0.0.1:5000")],
+    );
+    let log = program.log();
+    let root = home.path().join(".local/share/registry");
+    for line in [
+        "configuration: no file, defaults and variables alone",
+        &format!("storage: filesystem, in {}", root.display()),
+        "deletes: on (",
+        "read-only: off",
+        "validation: what a manifest refers to must be there",
+        "upload purging: after 168h without a byte, every 24h",
+        "drain: 5s after SIGTERM or SIGINT",
+        "REGISTRY_PORT: not a setting, ignored",
+        "listening on http://127.0.0.1:",
+    ] {
+        assert!(log.contains(line), "{line}\nis not in\n{log}");
+    }
+    assert!(root.is_dir());
+}
+
+#[test]
+fn a_file_by_argument_or_by_variable() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("config.yml");
+    fs::write(
+        &file,
+        "version: 0.1\nstorage: inmemory\nlog: {formatter: json}\n",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let by_argument = Program::start(home.path(), &[file], &[]);
+    let log = by_argument.log();
+    assert!(
+        log.contains(&format!("configuration: {file} (from the command line)")),
+        "{log}"
+    );
+    assert!(log.contains("deletes: off ("), "{log}");
+    assert!(log.lines().all(|line| line.starts_with('{')), "{log}");
+    let variables = [("REGISTRY_CONFIGURATION_PATH", file)];
+    let log = Program::start(home.path(), &[], &variables).log();
+    assert!(
+        log.contains(&format!("{file} (from REGISTRY_CONFIGURATION_PATH)")),
+        "{log}"
+    );
+}
+
+#[test]
+fn what_it_cannot_honour_stops_it() {
+    let home = TempDir::new().unwrap();
+    let variables = [
+        ("REGISTRY_AUTH", "htpasswd"),
+        ("REGISTRY_AUTH_HTPASSWD_PATH", "/auth/htpasswd"),
+        ("REGISTRY_HTTP_SECRET", "hunter2"),
+        ("REGISTRY_HTTP_TLS_CERTIFICATE", "/certs/domain.crt"),
+    ];
+    let output = output(home.path(), &["serve"], &variables);
+    assert_eq!(output.status.code(), Some(78));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let start = "registry: REGISTRY_AUTH: auth: not supported yet";
+    assert!(told.starts_with(start), "{told}");
+    assert!(
+        told.contains("REGISTRY_AUTH_HTPASSWD_PATH: auth: not supported yet"),
+        "{told}"
+    );
+    assert!(
+        told.contains("REGISTRY_HTTP_TLS_CERTIFICATE: http.tls: not supported"),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn secrets_are_not_logged() {
+    let home = TempDir::new().unwrap();
+    let variables = [
+        ("REGISTRY_HTTP_SECRET", "hunter2"),
+        ("REGISTRY_LOG_LEVEL", "debug"),
+    ];
+    let program = Program::in_memory(home.path(), &variables);
+    assert_eq!(program.request("GET /v2/", b"").status, 200);
+    program.signal("TERM");
+    assert!(!program.log().contains("hunter2"), "{}", program.log());
+    assert!(!program.wait().1.contains("hunter2"));
+}

@@ -1,0 +1,7 @@
+//! The program as its users meet it: started, asked over HTTP, stopped by signals.
+
+mod command_line;
+mod configuration;
+mod lifecycle;
+mod program;
+mod serving;

@@ -1,3 +1,9 @@
-//! The parts of the `registry` program, in the order in which it uses them.
+//! The parts of the `registry` program.
 
+pub mod announce;
+pub mod cli;
 pub mod config;
+pub mod listen;
+pub mod scheduler;
+pub mod signal;
+pub mod telemetry;

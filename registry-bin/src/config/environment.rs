@@ -174,11 +174,12 @@ mod tests {
     const FILE: &str = "version: 0.1\nstorage: {filesystem: {rootdirectory: /a}, delete: {enabled: \
                         true}}\nhttp: {headers: {X-A: [a, b]}}\n";
 
-    fn applied(variables: &[(&str, &str)]) -> Result<(Value, Vec<String>), String> {
+    fn applied(variables: &str) -> Result<(Value, Vec<String>), String> {
         let mut tree = Tree::of_file(FILE, Origin::File("c".into())).unwrap();
-        let variables = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables = variables.lines().map(|line| {
+            let (name, value) = line.split_once('=').expect("each row is NAME=value");
+            (name.to_owned(), value.to_owned())
+        });
         match apply(&mut tree, variables) {
             Ok(warnings) => Ok((tree.root, warnings)),
             Err(error) => Err(error.to_string()),
@@ -187,65 +188,55 @@ mod tests {
 
     #[test]
     fn variables_overwrite_as_distributions_do() {
-        let rows: [(&[(&str, &str)], &str, &str); 11] = [
+        let rows = [
             (
-                &[("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/b")],
+                "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/b",
                 "/storage/filesystem",
                 r#"{"rootdirectory":"/b"}"#,
             ),
             (
-                &[("REGISTRY_STORAGE", "inmemory")],
+                "REGISTRY_STORAGE=inmemory",
                 "/storage",
                 r#"{"inmemory":{}}"#,
             ),
             (
-                &[
-                    ("REGISTRY_STORAGE_DELETE_ENABLED", "true"),
-                    ("REGISTRY_STORAGE", "inmemory"),
-                ],
+                "REGISTRY_STORAGE_DELETE_ENABLED=true\nREGISTRY_STORAGE=inmemory",
                 "/storage",
                 r#"{"delete":{"enabled":true},"inmemory":{}}"#,
             ),
             (
-                &[("REGISTRY_STORAGE_DELETE", "{enabled: false}")],
+                "REGISTRY_STORAGE_DELETE={enabled: false}",
                 "/storage/delete",
                 r#"{"enabled":false}"#,
             ),
+            ("REGISTRY_HTTP_ADDR=:5001", "/http/addr", r#"":5001""#),
             (
-                &[("REGISTRY_HTTP_ADDR", ":5001")],
-                "/http/addr",
-                r#"":5001""#,
-            ),
-            (
-                &[("REGISTRY_HTTP_HEADERS_X-A_1", "c")],
+                "REGISTRY_HTTP_HEADERS_X-A_1=c",
                 "/http/headers",
                 r#"{"X-A":["a","c"]}"#,
             ),
             (
-                &[("REGISTRY_HTTP_HEADERS_X-A_2", "c")],
+                "REGISTRY_HTTP_HEADERS_X-A_2=c",
                 "/http/headers",
                 r#"{"X-A":["a","b","c"]}"#,
             ),
             (
-                &[("REGISTRY_HTTP_HEADERS_X-B", "[d]")],
+                "REGISTRY_HTTP_HEADERS_X-B=[d]",
                 "/http/headers",
                 r#"{"X-A":["a","b"],"x-b":["d"]}"#,
             ),
             (
-                &[("REGISTRY_LOG_FIELDS_SERVICE", "registry")],
+                "REGISTRY_LOG_FIELDS_SERVICE=registry",
                 "/log",
                 r#"{"fields":{"service":"registry"}}"#,
             ),
             (
-                &[(
-                    "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST_0_OS",
-                    "linux",
-                )],
+                "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST_0_OS=linux",
                 "/validation/manifests/indexes/platformlist",
                 r#"[{"os":"linux"}]"#,
             ),
             (
-                &[("REGISTRY_CATALOG", "{maxentries: 5}")],
+                "REGISTRY_CATALOG={maxentries: 5}",
                 "/catalog",
                 r#"{"maxentries":5}"#,
             ),
@@ -267,12 +258,12 @@ mod tests {
             "REGISTRY_HTTP_ADDR_FOO",
             "REGISTRY_STORAGE_FILESYSTEM_FOO",
         ] {
-            let (root, warnings) = applied(&[(name, "tcp://10.0.0.1:5000")]).unwrap();
+            let (root, warnings) = applied(&format!("{name}=tcp://10.0.0.1:5000")).unwrap();
             assert_eq!(warnings, [format!("{name}: not a setting, ignored")]);
             assert_eq!(root, Tree::of_file(FILE, Origin::Defaults).unwrap().root);
         }
         assert!(
-            applied(&[(CONFIGURATION_PATH, "x"), ("PATH", "/bin")])
+            applied("REGISTRY_CONFIGURATION_PATH=x\nPATH=/bin")
                 .unwrap()
                 .1
                 .is_empty()
@@ -349,7 +340,7 @@ mod tests {
             ),
         ];
         for (name, value, start) in rows {
-            let told = applied(&[(name, value)]).unwrap_err();
+            let told = applied(&format!("{name}={value}")).unwrap_err();
             assert!(told.starts_with(start), "{told}");
         }
     }

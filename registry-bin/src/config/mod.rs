@@ -15,7 +15,7 @@ mod tree;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use registry_core::access::Secret;
+use registry_core::{access::Secret, manifest::Platform};
 
 pub(crate) use self::duration::display as display_duration;
 pub use self::{
@@ -211,14 +211,4 @@ pub enum Indexes {
     List(Vec<Platform>),
     /// None of them.
     None,
-}
-
-/// A platform of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Platform {
-    /// The architecture, as Go names it.
-    pub architecture: String,
-    /// The operating system, as Go names it.
-    pub os: String,
 }

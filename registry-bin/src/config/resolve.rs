@@ -2,11 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use registry_core::access::Secret;
+use registry_core::{access::Secret, manifest::Platform};
 
 use super::{
     Config, ConfigError, Driver, Environment, Http, Indexes, Listen, Log, LogFormatter, LogLevel,
-    Platform, References, Source, Storage, UploadPurging, Validation, reader::Section,
+    References, Source, Storage, UploadPurging, Validation, reader::Section,
     schema::BESIDE_THE_DRIVER, tree::Tree,
 };
 
@@ -173,7 +173,7 @@ fn http(http: &Section<'_>) -> Result<Http> {
     }
     let prefix = http
         .string("prefix")?
-        .filter(|prefix| prefix.trim_matches('/') != "");
+        .filter(|prefix| !prefix.trim_matches('/').is_empty());
     if prefix
         .as_ref()
         .is_some_and(|prefix| !prefix.starts_with('/'))
@@ -247,8 +247,14 @@ fn validation(validation: &Section<'_>) -> Result<Validation> {
             .word("references", &words)?
             .unwrap_or(References::All),
         indexes: if disabled { Indexes::None } else { indexes },
-        urls_allow: patterns(&urls, "allow")?,
-        urls_deny: patterns(&urls, "deny")?,
+        urls_allow: patterns(&urls, "allow")?
+            .into_iter()
+            .filter(|_| !disabled)
+            .collect(),
+        urls_deny: patterns(&urls, "deny")?
+            .into_iter()
+            .filter(|_| !disabled)
+            .collect(),
     })
 }
 
@@ -275,10 +281,7 @@ fn platform(platform: &Section<'_>) -> Result<Platform> {
         Some(text) if !text.is_empty() => Ok(text),
         _ => Err(platform.error(key, "is missing, such as linux, or amd64")),
     };
-    Ok(Platform {
-        architecture: text("architecture")?,
-        os: text("os")?,
-    })
+    Ok(Platform::new(text("os")?, text("architecture")?))
 }
 
 fn patterns(urls: &Section<'_>, key: &str) -> Result<Vec<regex::Regex>> {
@@ -293,10 +296,13 @@ mod tests {
     use super::*;
     use crate::config::{Origin, environment};
 
-    fn load(file: Option<&str>, variables: &[(&str, &str)]) -> std::result::Result<Config, String> {
-        let variables = [("HOME", "/home/u")].iter().chain(variables);
-        let environment =
-            Environment::new(variables.map(|(name, value)| (name.into(), value.into())));
+    fn load(file: Option<&str>, variables: &str) -> std::result::Result<Config, String> {
+        let variables = ["HOME=/home/u"].into_iter().chain(variables.lines());
+        let variable = |line: &str| {
+            let (name, value) = line.split_once('=').expect("each row is NAME=value");
+            (name.into(), value.into())
+        };
+        let environment = Environment::new(variables.map(variable));
         let source = file.map_or(Source::None, |_| Source::Argument("c.yml".into()));
         let load = || {
             let mut tree = match file {
@@ -311,7 +317,7 @@ mod tests {
 
     #[test]
     fn without_anything() {
-        let config = load(None, &[]).unwrap();
+        let config = load(None, "").unwrap();
         let expected = r#"Config { source: None, warnings: [], log: Log { level: Info, formatter: Text, fields: {}, access: true }, storage: Storage { driver: Filesystem { root: "/home/u/.local/share/registry", threads: 100 }, deletes: true, read_only: false, upload_purging: Some(UploadPurging { age: 604800s, interval: 86400s, dry_run: false }) }, http: Http { listen: Tcp("127.0.0.1:5000"), host: None, prefix: None, secret: None, relative_urls: None, drain: 5s, headers: [] }, validation: Validation { references: All, indexes: All, urls_allow: [], urls_deny: [] }, catalog_entries: 1000, tag_entries: 1000 }"#;
         assert_eq!(format!("{config:?}"), expected);
     }
@@ -344,7 +350,7 @@ validation:
 catalog: {maxentries: 10}
 tags: {maxtags: 20}
 ";
-        let config = load(Some(file), &[]).unwrap();
+        let config = load(Some(file), "").unwrap();
         let expected = r#"Config { source: Argument("c.yml"), warnings: [], log: Log { level: Debug, formatter: Json, fields: {"n": "1", "service": "registry"}, access: false }, storage: Storage { driver: Filesystem { root: "/data", threads: 25 }, deletes: true, read_only: true, upload_purging: Some(UploadPurging { age: 3600s, interval: 90s, dry_run: true }) }, http: Http { listen: Unix("/run/registry.sock"), host: Some("https://registry.example.org"), prefix: Some("/oci/"), secret: Some(Secret(…)), relative_urls: Some(false), drain: 60s, headers: [("X-Content-Type-Options", "nosniff")] }, validation: Validation { references: None, indexes: List([Platform { architecture: "amd64", os: "linux" }]), urls_allow: [Regex("^https://")], urls_deny: [Regex("evil")] }, catalog_entries: 10, tag_entries: 20 }"#;
         assert_eq!(format!("{config:?}"), expected);
     }
@@ -353,25 +359,25 @@ tags: {maxtags: 20}
     fn deletes_follow_whether_there_is_a_file() {
         let file = "version: 0.1\nstorage: {filesystem: {}, delete: {enabled: true}}";
         let plain = Some("version: 0.1\nstorage: filesystem");
-        let rows: [(Option<&str>, &[(&str, &str)], bool); 6] = [
-            (None, &[], true),
-            (None, &[("REGISTRY_STORAGE", "inmemory")], true),
-            (None, &[("REGISTRY_STORAGE_DELETE_ENABLED", "false")], false),
-            (plain, &[], false),
-            (plain, &[("REGISTRY_STORAGE_DELETE_ENABLED", "true")], true),
-            (Some(file), &[("REGISTRY_STORAGE", "inmemory")], false),
+        let rows = [
+            (None, "", true),
+            (None, "REGISTRY_STORAGE=inmemory", true),
+            (None, "REGISTRY_STORAGE_DELETE_ENABLED=false", false),
+            (plain, "", false),
+            (plain, "REGISTRY_STORAGE_DELETE_ENABLED=true", true),
+            (Some(file), "REGISTRY_STORAGE=inmemory", false),
         ];
         for (file, variables, deletes) in rows {
             let config = load(file, variables).unwrap();
             assert_eq!(config.storage.deletes, deletes, "{file:?} {variables:?}");
         }
-        let root = |variables: &[_]| match load(plain, variables).unwrap().storage.driver {
+        let root = |variables| match load(plain, variables).unwrap().storage.driver {
             Driver::Filesystem { root, .. } => root,
             Driver::Inmemory => panic!("not asked for"),
         };
-        assert_eq!(root(&[]).to_str(), Some(ROOT_WITH_A_FILE));
-        let variable = [("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/v")];
-        assert_eq!(root(&variable).to_str(), Some("/v"));
+        assert_eq!(root("").to_str(), Some(ROOT_WITH_A_FILE));
+        let variable = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/v";
+        assert_eq!(root(variable).to_str(), Some("/v"));
     }
 
     #[test]
@@ -452,15 +458,15 @@ tags: {maxtags: 20}
             } else {
                 "storage: inmemory\n"
             };
-            let told = load(Some(&format!("{version}{driver}{text}")), &[]).unwrap_err();
+            let told = load(Some(&format!("{version}{driver}{text}")), "").unwrap_err();
             assert!(told.starts_with(start), "{text}: {told}");
         }
-        let told = load(None, &[("REGISTRY_HTTP_DRAINTIMEOUT", "soon")]).unwrap_err();
+        let told = load(None, "REGISTRY_HTTP_DRAINTIMEOUT=soon").unwrap_err();
         assert!(
             told.starts_with("REGISTRY_HTTP_DRAINTIMEOUT: http.draintimeout: must"),
             "{told}"
         );
-        let told = load(None, &[("HOME", "")]).unwrap_err();
+        let told = load(None, "HOME=").unwrap_err();
         assert!(
             told.starts_with("storage.filesystem.rootdirectory: there is no home"),
             "{told}"

@@ -65,8 +65,14 @@ mod tests {
     fn every_code_has_an_error_status_and_a_wire_form() {
         for code in ErrorCode::ALL {
             let (status, wire) = row(code);
-            assert!(status.is_client_error() || status.is_server_error(), "{code:?}");
-            assert!(wire.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{wire}");
+            assert!(
+                status.is_client_error() || status.is_server_error(),
+                "{code:?}"
+            );
+            assert!(
+                wire.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'),
+                "{wire}"
+            );
         }
     }
 
@@ -92,7 +98,8 @@ mod tests {
     fn a_cause_is_never_sent() {
         let error = Error::new(ErrorCode::Unknown, "the storage failed").caused_by("/secret/path");
         let error = error.detail("d");
-        let expected = r#"{"errors":[{"code":"UNKNOWN","detail":"d","message":"the storage failed"}]}"#;
+        let expected =
+            r#"{"errors":[{"code":"UNKNOWN","detail":"d","message":"the storage failed"}]}"#;
         assert_eq!(body(&error).to_string(), expected);
     }
 }

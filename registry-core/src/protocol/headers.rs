@@ -20,9 +20,11 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 pub fn expect(headers: &HeaderMap) -> Expect {
     let tags = |name| match entity_tags(headers, &name)? {
         EntityTags::Any => Some(None),
-        EntityTags::These(tags) => {
-            Some(Some(tags.iter().filter_map(|tag| Digest::parse(tag).ok()).collect()))
-        }
+        EntityTags::These(tags) => Some(Some(
+            tags.iter()
+                .filter_map(|tag| Digest::parse(tag).ok())
+                .collect(),
+        )),
     };
     let must: Option<Option<Vec<Digest>>> = tags(header::IF_MATCH);
     let must_not: Option<Option<Vec<Digest>>> = tags(header::IF_NONE_MATCH);
@@ -34,9 +36,12 @@ pub fn expect(headers: &HeaderMap) -> Expect {
         (Some(Some(digests)), None) => Expect::Is(digests),
         // Nothing that exists can be both: `Is` of nothing never holds.
         (Some(_), Some(None)) => Expect::Is(Vec::new()),
-        (Some(Some(digests)), Some(Some(not))) => {
-            Expect::Is(digests.into_iter().filter(|digest| !not.contains(digest)).collect())
-        }
+        (Some(Some(digests)), Some(Some(not))) => Expect::Is(
+            digests
+                .into_iter()
+                .filter(|digest| !not.contains(digest))
+                .collect(),
+        ),
         // "It must exist" is what IsNot does not say; a reader of both gets the stricter half that
         // can be said, which never lets through what If-None-Match forbids.
         (Some(None), Some(Some(not))) => Expect::IsNot(not),
@@ -63,7 +68,11 @@ fn entity_tags(headers: &HeaderMap, name: &HeaderName) -> Option<EntityTags> {
     for value in headers.get_all(name) {
         found = true;
         let Ok(value) = value.to_str() else { continue };
-        for tag in value.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+        for tag in value
+            .split(',')
+            .map(str::trim)
+            .filter(|tag| !tag.is_empty())
+        {
             if tag == "*" {
                 return Some(EntityTags::Any);
             }
@@ -76,7 +85,9 @@ fn entity_tags(headers: &HeaderMap, name: &HeaderName) -> Option<EntityTags> {
 
 /// Whether the `Range` of a request counts: `If-Range` is absent or names the content.
 pub fn range_counts(headers: &HeaderMap, digest: &Digest) -> bool {
-    let Some(validator) = headers.get(header::IF_RANGE) else { return true };
+    let Some(validator) = headers.get(header::IF_RANGE) else {
+        return true;
+    };
     validator.to_str().is_ok_and(|tag| {
         tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')) == Some(digest.as_str())
     })
@@ -88,7 +99,9 @@ pub fn range_counts(headers: &HeaderMap, digest: &Digest) -> bool {
 ///
 /// `RangeInvalid` when the header cannot be read.
 pub fn content_range(headers: &HeaderMap) -> Result<Option<ContentRange>> {
-    let Some(value) = headers.get(header::CONTENT_RANGE) else { return Ok(None) };
+    let Some(value) = headers.get(header::CONTENT_RANGE) else {
+        return Ok(None);
+    };
     let range = value.to_str().ok().and_then(|value| value.parse().ok());
     let invalid = || {
         let message = "a Content-Range is the offsets of the first and the last byte: 0-1023";
@@ -105,7 +118,9 @@ pub fn content_length(headers: &HeaderMap) -> Option<u64> {
 /// What the client shows to say who it is. A header that cannot be read shows nothing that anybody
 /// would accept: it becomes a bearer token that is empty.
 pub fn credentials(headers: &HeaderMap) -> Credentials {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Credentials::None };
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Credentials::None;
+    };
     let unreadable = || Credentials::Bearer(Secret::new(""));
     let Some((scheme, rest)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
         return unreadable();
@@ -182,7 +197,9 @@ impl Forwarded {
         };
         if let Some(value) = text(headers, &header::FORWARDED) {
             for pair in value.split(',').next().unwrap_or_default().split(';') {
-                let Some((key, value)) = pair.split_once('=') else { continue };
+                let Some((key, value)) = pair.split_once('=') else {
+                    continue;
+                };
                 let value = Some(value.trim().trim_matches('"').to_owned());
                 match key.trim().to_ascii_lowercase().as_str() {
                     "proto" => found.scheme = value,
@@ -193,15 +210,22 @@ impl Forwarded {
             }
         }
         let host = |host: &String| {
-            !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b))
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b))
         };
         let prefix = |prefix: &String| {
             prefix.starts_with('/')
                 && !prefix.starts_with("//")
-                && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
+                && prefix
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
         };
         found.scheme = found.scheme.map(|scheme| scheme.to_ascii_lowercase());
-        found.scheme = found.scheme.filter(|scheme| scheme == "http" || scheme == "https");
+        found.scheme = found
+            .scheme
+            .filter(|scheme| scheme == "http" || scheme == "https");
         found.host = found.host.filter(host);
         found.prefix = found.prefix.filter(prefix);
         found
@@ -218,26 +242,44 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )
         };
         pairs.iter().map(pair).collect()
     }
 
     #[test]
     fn expectations() {
-        let (a, b) = (Algorithm::Sha256.digest(b"a"), Algorithm::Sha256.digest(b"b"));
+        let (a, b) = (
+            Algorithm::Sha256.digest(b"a"),
+            Algorithm::Sha256.digest(b"b"),
+        );
         let both = format!("\"{a}\", W/\"{b}\"");
         let (quoted, bare) = (format!("\"{a}\""), a.to_string());
         for (pairs, expected) in [
             (vec![], Expect::Any),
             (vec![("if-match", "*")], Expect::Present),
             (vec![("if-none-match", "*")], Expect::Absent),
-            (vec![("if-match", quoted.as_str())], Expect::Is(vec![a.clone()])),
-            (vec![("if-match", bare.as_str())], Expect::Is(vec![a.clone()])),
-            (vec![("if-match", "\"nonsense\"")], Expect::Is(vec![])),
-            (vec![("if-none-match", both.as_str())], Expect::IsNot(vec![a.clone(), b.clone()])),
             (
-                vec![("if-match", both.as_str()), ("if-none-match", quoted.as_str())],
+                vec![("if-match", quoted.as_str())],
+                Expect::Is(vec![a.clone()]),
+            ),
+            (
+                vec![("if-match", bare.as_str())],
+                Expect::Is(vec![a.clone()]),
+            ),
+            (vec![("if-match", "\"nonsense\"")], Expect::Is(vec![])),
+            (
+                vec![("if-none-match", both.as_str())],
+                Expect::IsNot(vec![a.clone(), b.clone()]),
+            ),
+            (
+                vec![
+                    ("if-match", both.as_str()),
+                    ("if-none-match", quoted.as_str()),
+                ],
                 Expect::Is(vec![b.clone()]),
             ),
         ] {
@@ -277,10 +319,17 @@ mod tests {
         assert_eq!(found.scheme.as_deref(), Some("https"));
         assert_eq!(found.host.as_deref(), Some("r.example:443"));
         assert_eq!(found.prefix.as_deref(), Some("/sub"));
-        let found = read(&[("forwarded", "for=1.2.3.4;proto=HTTPS;host=\"h\", for=5.6.7.8")]);
+        let found = read(&[(
+            "forwarded",
+            "for=1.2.3.4;proto=HTTPS;host=\"h\", for=5.6.7.8",
+        )]);
         assert_eq!(found.scheme.as_deref(), Some("https"));
         assert_eq!(found.client.as_deref(), Some("1.2.3.4"));
-        let found = read(&[("x-forwarded-host", "a/b"), ("x-forwarded-proto", "ftp"), ("x-forwarded-prefix", "//evil")]);
+        let found = read(&[
+            ("x-forwarded-host", "a/b"),
+            ("x-forwarded-proto", "ftp"),
+            ("x-forwarded-prefix", "//evil"),
+        ]);
         assert_eq!(found, Forwarded::default());
     }
 

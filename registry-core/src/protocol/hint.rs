@@ -28,9 +28,13 @@ impl Signer {
         let mut key = [0; 64];
         if secret.len() > 64 {
             let hashed = Sha256::digest(secret);
-            key.iter_mut().zip(hashed).for_each(|(key, byte)| *key = byte);
+            key.iter_mut()
+                .zip(hashed)
+                .for_each(|(key, byte)| *key = byte);
         } else {
-            key.iter_mut().zip(secret).for_each(|(key, byte)| *key = *byte);
+            key.iter_mut()
+                .zip(secret)
+                .for_each(|(key, byte)| *key = *byte);
         }
         Self { key }
     }
@@ -49,7 +53,10 @@ impl Signer {
         let (mac, json) = bytes.split_at_checked(32)?;
         let expected = self.mac(key, json);
         // Without leaving early: the time taken says nothing about where they differ.
-        let differing = mac.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let differing = mac
+            .iter()
+            .zip(expected)
+            .fold(0, |sum, (a, b)| sum | (a ^ b));
         if differing != 0 {
             return None;
         }
@@ -60,7 +67,11 @@ impl Signer {
         let pad = |byte: u8| self.key.map(|key| key ^ byte);
         let mut inner = Sha256::new();
         inner.update(pad(0x36));
-        for part in [key.repository.as_str().as_bytes(), key.id.as_str().as_bytes(), json] {
+        for part in [
+            key.repository.as_str().as_bytes(),
+            key.id.as_str().as_bytes(),
+            json,
+        ] {
             inner.update((part.len() as u64).to_be_bytes());
             inner.update(part);
         }
@@ -75,7 +86,9 @@ fn encoded(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte));
+        let group = chunk
+            .iter()
+            .fold(0_u32, |group, byte| group << 8 | u32::from(*byte));
         let group = group << (8 * (3 - chunk.len()));
         for index in 0..=chunk.len() {
             let letter = (group >> (18 - 6 * index) & 63) as usize;
@@ -109,7 +122,10 @@ mod tests {
         assert_eq!(Signer::new(b"other").verify(&key("a"), &hint), None);
         assert_eq!(signer.verify(&key("a"), &hint[1..]), None);
         assert_eq!(signer.verify(&key("a"), ""), None);
-        assert!(hint.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        assert!(
+            hint.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        );
         assert!(!format!("{signer:?}").contains('1'));
     }
 

@@ -12,7 +12,12 @@ use crate::{
 };
 
 /// What must be escaped in a value.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'/').remove(b':');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'/')
+    .remove(b':');
 
 /// The parameters behind the `?`. A `+` is a `+`: media types have them, and no value has a space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,22 +46,36 @@ impl Query {
 
     /// Reads parameters. What cannot be decoded is left out.
     pub fn parse(text: &str) -> Self {
-        let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(String::from);
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).filter_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((decode(key)?, decode(value)?))
-        });
+        let decode = |text: &str| {
+            percent_decode_str(text)
+                .decode_utf8()
+                .ok()
+                .map(String::from)
+        };
+        let pairs = text
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .filter_map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Some((decode(key)?, decode(value)?))
+            });
         Self(pairs.collect())
     }
 
     /// The first value of a parameter.
     pub fn first(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(found, _)| found == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Every value of a parameter.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(found, _)| found == key).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(found, _)| found == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The page that `n` and `last` ask for.
@@ -98,7 +117,9 @@ impl Query {
     ///
     /// `DigestInvalid` when content cannot be stored under it.
     pub fn digest_algorithm(&self) -> Result<Option<Algorithm>> {
-        let Some(name) = self.first("digest-algorithm") else { return Ok(None) };
+        let Some(name) = self.first("digest-algorithm") else {
+            return Ok(None);
+        };
         let algorithm = Algorithm::from_name(name).ok_or_else(|| {
             let message = "content is stored under sha256 and sha512 only";
             Error::new(ErrorCode::DigestInvalid, message)
@@ -113,7 +134,9 @@ impl Query {
     ///
     /// `DigestInvalid` when the digest is malformed.
     pub fn mount(&self) -> Result<Option<(Digest, Option<RepositoryName>)>> {
-        let Some(digest) = self.first("mount") else { return Ok(None) };
+        let Some(digest) = self.first("mount") else {
+            return Ok(None);
+        };
         let digest = Digest::parse(digest)?;
         match self.first("from").filter(|from| !from.is_empty()) {
             None => Ok(Some((digest, None))),
@@ -148,7 +171,9 @@ mod tests {
     use super::*;
 
     fn page(text: &str) -> Result<Page, ErrorCode> {
-        Query::parse(text).page(PageSize::new(100, 1000)).map_err(|error| error.code())
+        Query::parse(text)
+            .page(PageSize::new(100, 1000))
+            .map_err(|error| error.code())
     }
 
     #[test]
@@ -176,19 +201,49 @@ mod tests {
         let d = format!("sha256:{}", "a".repeat(64));
         let query = |text: String| Query::parse(&text);
         let digest = Digest::parse(&d).unwrap();
-        assert_eq!(query(format!("digest={d}")).digest().unwrap(), Some(digest.clone()));
-        assert_eq!(query("digest=x".into()).digest().unwrap_err().code(), ErrorCode::DigestInvalid);
-        assert_eq!(query(format!("mount={d}")).mount().unwrap(), Some((digest.clone(), None)));
+        assert_eq!(
+            query(format!("digest={d}")).digest().unwrap(),
+            Some(digest.clone())
+        );
+        assert_eq!(
+            query("digest=x".into()).digest().unwrap_err().code(),
+            ErrorCode::DigestInvalid
+        );
+        assert_eq!(
+            query(format!("mount={d}")).mount().unwrap(),
+            Some((digest.clone(), None))
+        );
         let from = Some("b".parse().unwrap());
-        assert_eq!(query(format!("mount={d}&from=b")).mount().unwrap(), Some((digest, from)));
+        assert_eq!(
+            query(format!("mount={d}&from=b")).mount().unwrap(),
+            Some((digest, from))
+        );
         assert_eq!(query(format!("mount={d}&from=B")).mount().unwrap(), None);
-        assert_eq!(query("digest-algorithm=sha512".into()).digest_algorithm().unwrap(), Some(Algorithm::Sha512));
-        assert!(query("digest-algorithm=md5".into()).digest_algorithm().is_err());
+        assert_eq!(
+            query("digest-algorithm=sha512".into())
+                .digest_algorithm()
+                .unwrap(),
+            Some(Algorithm::Sha512)
+        );
+        assert!(
+            query("digest-algorithm=md5".into())
+                .digest_algorithm()
+                .is_err()
+        );
         assert_eq!(query("tag=a&x=y&tag=b".into()).tags().unwrap().len(), 2);
-        assert_eq!(query("tag=a&tag=.".into()).tags().unwrap_err().code(), ErrorCode::TagInvalid);
+        assert_eq!(
+            query("tag=a&tag=.".into()).tags().unwrap_err().code(),
+            ErrorCode::TagInvalid
+        );
         let many = vec!["tag=a"; 65].join("&");
-        assert_eq!(query(many).tags().unwrap_err().code(), ErrorCode::UriTooLong);
-        assert_eq!(Query::parse("artifactType=a/b+json").first("artifactType"), Some("a/b+json"));
+        assert_eq!(
+            query(many).tags().unwrap_err().code(),
+            ErrorCode::UriTooLong
+        );
+        assert_eq!(
+            Query::parse("artifactType=a/b+json").first("artifactType"),
+            Some("a/b+json")
+        );
     }
 
     proptest! {

@@ -128,7 +128,9 @@ impl Route {
 
     /// Whether it takes that method.
     pub fn allows(&self, method: &Method) -> bool {
-        self.allow().split(", ").any(|allowed| allowed == method.as_str())
+        self.allow()
+            .split(", ")
+            .any(|allowed| allowed == method.as_str())
     }
 
     /// What a request needs to be permitted, for a challenge. Cancelling an upload needs what
@@ -156,8 +158,15 @@ impl Route {
 }
 
 fn decoded(segment: &str) -> Result<Cow<'_, str>> {
-    let invalid = || Error::new(ErrorCode::NameInvalid, "the path has characters that no name has");
-    let text = percent_decode_str(segment).decode_utf8().map_err(|_| invalid())?;
+    let invalid = || {
+        Error::new(
+            ErrorCode::NameInvalid,
+            "the path has characters that no name has",
+        )
+    };
+    let text = percent_decode_str(segment)
+        .decode_utf8()
+        .map_err(|_| invalid())?;
     if text.contains(['/', '\\']) || text.chars().any(char::is_control) {
         return Err(invalid());
     }
@@ -197,16 +206,43 @@ mod tests {
             ("/v2/".to_owned(), Route::Base),
             ("/v2/_catalog/".to_owned(), Route::Catalog),
             ("/v2/a/tags/list".to_owned(), Route::Tags(name("a"))),
-            ("/v2/a/tags/tags/list".to_owned(), Route::Tags(name("a/tags"))),
+            (
+                "/v2/a/tags/tags/list".to_owned(),
+                Route::Tags(name("a/tags")),
+            ),
             ("/v2/a/blobs/uploads".to_owned(), Route::Uploads(name("a"))),
-            ("/v2/a/b/blobs/uploads/".to_owned(), Route::Uploads(name("a/b"))),
-            ("/v2/a/blobs/uploads/0-1".to_owned(), Route::Upload(name("a"), id.clone())),
-            ("/v2/a/blobs/uploads/blobs/uploads/0-1".to_owned(), Route::Upload(name("a/blobs/uploads"), id)),
-            (format!("/v2/a/blobs/{D}"), Route::Blob(name("a"), digest.clone())),
-            (format!("/v2/blobs/blobs/{D}/"), Route::Blob(name("blobs"), digest.clone())),
-            (format!("/v2/a/blobs/{}", D.replace(':', "%3A")), Route::Blob(name("a"), digest.clone())),
-            (format!("/v2/a/referrers/{D}"), Route::Referrers(name("a"), digest.clone())),
-            (format!("/v2/a/manifests/{D}"), Route::Manifest(name("a"), digest.into())),
+            (
+                "/v2/a/b/blobs/uploads/".to_owned(),
+                Route::Uploads(name("a/b")),
+            ),
+            (
+                "/v2/a/blobs/uploads/0-1".to_owned(),
+                Route::Upload(name("a"), id.clone()),
+            ),
+            (
+                "/v2/a/blobs/uploads/blobs/uploads/0-1".to_owned(),
+                Route::Upload(name("a/blobs/uploads"), id),
+            ),
+            (
+                format!("/v2/a/blobs/{D}"),
+                Route::Blob(name("a"), digest.clone()),
+            ),
+            (
+                format!("/v2/blobs/blobs/{D}/"),
+                Route::Blob(name("blobs"), digest.clone()),
+            ),
+            (
+                format!("/v2/a/blobs/{}", D.replace(':', "%3A")),
+                Route::Blob(name("a"), digest.clone()),
+            ),
+            (
+                format!("/v2/a/referrers/{D}"),
+                Route::Referrers(name("a"), digest.clone()),
+            ),
+            (
+                format!("/v2/a/manifests/{D}"),
+                Route::Manifest(name("a"), digest.into()),
+            ),
         ];
         for (path, route) in table {
             assert_eq!(Route::parse(&Method::GET, &path).unwrap(), route, "{path}");
@@ -239,7 +275,10 @@ mod tests {
             assert_eq!(code(get, path), expected, "{path}");
         }
         assert_eq!(code(&Method::PUT, "/v2/a/manifests/.x"), E::TagInvalid);
-        assert_eq!(code(get, &format!("/v2/{}", "a/".repeat(3000))), E::UriTooLong);
+        assert_eq!(
+            code(get, &format!("/v2/{}", "a/".repeat(3000))),
+            E::UriTooLong
+        );
     }
 
     #[test]
@@ -249,7 +288,10 @@ mod tests {
         let push = vec![Access::repository(&name("a"), [Action::Pull, Action::Push])];
         assert_eq!(route.access(&Method::DELETE, None), push);
         let route = Route::Tags(name("a"));
-        assert_eq!(route.access(&Method::GET, None), [Access::repository(&name("a"), [Action::Pull])]);
+        assert_eq!(
+            route.access(&Method::GET, None),
+            [Access::repository(&name("a"), [Action::Pull])]
+        );
     }
 
     proptest! {

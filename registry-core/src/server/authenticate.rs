@@ -20,7 +20,9 @@ pub(super) async fn principal(
     request_id: &Arc<str>,
     wanted: Vec<Access>,
 ) -> Result<Principal> {
-    let Some(authenticator) = &settings.authenticator else { return Ok(Principal::anonymous()) };
+    let Some(authenticator) = &settings.authenticator else {
+        return Ok(Principal::anonymous());
+    };
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
     let request = AuthRequest {
         credentials: headers::credentials(&parts.headers),
@@ -61,8 +63,10 @@ pub(super) async fn principal(
                 .into_iter()
                 .fold(Error::new(ErrorCode::Unauthorized, reason), Error::wanting))
         }
-        Err(error @ AuthError::Unavailable(_)) => {
-            Err(Error::new(ErrorCode::Unavailable, "the authority does not answer").caused_by(error))
-        }
+        Err(error @ AuthError::Unavailable(_)) => Err(Error::new(
+            ErrorCode::Unavailable,
+            "the authority does not answer",
+        )
+        .caused_by(error)),
     }
 }

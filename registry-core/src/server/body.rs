@@ -30,14 +30,24 @@ enum Inner {
 
 enum Part {
     Bytes(Bytes),
-    Blob { source: Arc<dyn BlobSource>, at: u64, end: u64 },
-    Stream { stream: ByteStream, left: u64 },
+    Blob {
+        source: Arc<dyn BlobSource>,
+        at: u64,
+        end: u64,
+    },
+    Stream {
+        stream: ByteStream,
+        left: u64,
+    },
 }
 
 impl Body {
     /// No bytes.
     pub fn empty() -> Self {
-        Self(Inner::Parts { parts: VecDeque::new(), left: 0 })
+        Self(Inner::Parts {
+            parts: VecDeque::new(),
+            left: 0,
+        })
     }
 
     /// A part of a blob.
@@ -48,7 +58,11 @@ impl Body {
     pub(super) fn and_blob(mut self, blob: &Blob, range: ByteRange) -> Self {
         if let Inner::Parts { parts, left } = &mut self.0 {
             let source = Arc::clone(&blob.source);
-            parts.push_back(Part::Blob { source, at: range.start, end: range.end });
+            parts.push_back(Part::Blob {
+                source,
+                at: range.start,
+                end: range.end,
+            });
             *left += range.len();
         }
         self
@@ -110,7 +124,9 @@ impl HttpBody for Body {
             Inner::Parts { parts, left } => (parts, left),
         };
         loop {
-            let Some(part) = parts.front_mut() else { return Poll::Ready(None) };
+            let Some(part) = parts.front_mut() else {
+                return Poll::Ready(None);
+            };
             match ready!(part.poll_next(cx)) {
                 Some(Ok(bytes)) => {
                     *left = left.saturating_sub(bytes.len() as u64);
@@ -162,8 +178,14 @@ impl Part {
                         }
                         // Not at hand: from here on whoever reads may wait.
                         Ok(_) => {
-                            let range = ByteRange { start: *at, end: *end };
-                            *self = Self::Stream { stream: source.read(range), left: range.len() };
+                            let range = ByteRange {
+                                start: *at,
+                                end: *end,
+                            };
+                            *self = Self::Stream {
+                                stream: source.read(range),
+                                left: range.len(),
+                            };
                         }
                     }
                 }

@@ -6,11 +6,7 @@
 //! service's.)
 
 use std::{
-    convert::Infallible,
-    error::Error as StdError,
-    fmt, io,
-    net::SocketAddr,
-    sync::Arc,
+    convert::Infallible, error::Error as StdError, fmt, io, net::SocketAddr, sync::Arc,
     time::Duration,
 };
 
@@ -56,12 +52,16 @@ pub async fn serve<L, S, B>(listener: L, service: S) -> io::Result<()>
 where
     L: Listener,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone + Send + 'static,
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    Server::new().serve(listener, service, std::future::pending()).await;
+    Server::new()
+        .serve(listener, service, std::future::pending())
+        .await;
     Ok(())
 }
 
@@ -160,29 +160,44 @@ impl Server {
 
     /// How many connections are served at a time; more wait to be accepted. Default: 10,000.
     pub fn connections(self, connections: usize) -> Self {
-        Self { connections: connections.max(1), ..self }
+        Self {
+            connections: connections.max(1),
+            ..self
+        }
     }
 
     /// How long the head of a request may take. It also ends a connection over HTTP/1.1 on which no
     /// further request begins, unless [`idle_timeout`](Self::idle_timeout) is shorter. Default: 30 s.
     pub fn header_timeout(self, timeout: Duration) -> Self {
-        Self { header_timeout: timeout, ..self }
+        Self {
+            header_timeout: timeout,
+            ..self
+        }
     }
 
     /// How long a connection over HTTP/2 may be silent before it is asked whether it is there.
     /// Default: 120 s.
     pub fn idle_timeout(self, timeout: Duration) -> Self {
-        Self { idle_timeout: timeout, ..self }
+        Self {
+            idle_timeout: timeout,
+            ..self
+        }
     }
 
     /// How long running requests may go on after the end was asked for. Default: 30 s.
     pub fn drain(self, bound: Duration) -> Self {
-        Self { drain: bound, ..self }
+        Self {
+            drain: bound,
+            ..self
+        }
     }
 
     /// How many headers a request may have. Default: 100.
     pub fn max_headers(self, max: usize) -> Self {
-        Self { max_headers: max, ..self }
+        Self {
+            max_headers: max,
+            ..self
+        }
     }
 
     /// Is shown why a connection failed, or could not be accepted.
@@ -190,7 +205,10 @@ impl Server {
         self,
         on_error: impl Fn(&(dyn StdError + Send + Sync + 'static)) + Send + Sync + 'static,
     ) -> Self {
-        Self { on_error: Some(Arc::new(on_error)), ..self }
+        Self {
+            on_error: Some(Arc::new(on_error)),
+            ..self
+        }
     }
 
     /// Serves until `end`, then lets running requests finish, at most for as long as
@@ -204,7 +222,9 @@ impl Server {
     where
         L: Listener,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-            + Clone + Send + 'static,
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send + 'static,
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -244,7 +264,9 @@ impl Server {
                     }
                 }
             });
-            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+            let connection = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .into_owned();
             let connection = graceful.watch(connection);
             let on_error = self.on_error.clone();
             tokio::spawn(async move {
@@ -255,7 +277,9 @@ impl Server {
             });
         }
         drop(listener);
-        tokio::time::timeout(self.drain, graceful.shutdown()).await.is_ok()
+        tokio::time::timeout(self.drain, graceful.shutdown())
+            .await
+            .is_ok()
     }
 
     fn report(&self, error: &io::Error) {

@@ -59,8 +59,16 @@ impl Incoming {
             timer: None,
             progressed: false,
         };
-        let shared = Shared { pieces: Box::pin(pieces), begun: false, ended };
-        Self { shared: Arc::new(Mutex::new(shared)), length, awaits_continue }
+        let shared = Shared {
+            pieces: Box::pin(pieces),
+            begun: false,
+            ended,
+        };
+        Self {
+            shared: Arc::new(Mutex::new(shared)),
+            length,
+            awaits_continue,
+        }
     }
 
     /// The bytes, for whoever reads them.
@@ -75,7 +83,11 @@ impl Incoming {
         let mut rest: Vec<u8> = Vec::new();
         while let Some(piece) = stream.next().await {
             let piece = piece?;
-            let held = if rest.is_empty() { first.as_ref().map_or(0, Bytes::len) } else { rest.len() };
+            let held = if rest.is_empty() {
+                first.as_ref().map_or(0, Bytes::len)
+            } else {
+                rest.len()
+            };
             if piece.len() > limit.saturating_sub(held) {
                 return Ok(None);
             }
@@ -89,7 +101,11 @@ impl Incoming {
                 }
             }
         }
-        Ok(Some(if rest.is_empty() { first.unwrap_or_default() } else { rest.into() }))
+        Ok(Some(if rest.is_empty() {
+            first.unwrap_or_default()
+        } else {
+            rest.into()
+        }))
     }
 
     /// Reads on after a refusal, to a bound. Whether the connection can go on afterwards.

@@ -1,8 +1,6 @@
 //! Answers: what the registry said, in statuses, headers and documents.
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use serde_json::Value;
 
 use super::{body::Body, service::Settings};
@@ -27,11 +25,20 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(settings: &Settings, parts: &Parts, forwarded: Option<&Forwarded>) -> Self {
-        let Settings { prefix, host, absolute, .. } = settings;
-        let cut_off = forwarded.and_then(|found| found.prefix.as_deref()).unwrap_or_default();
+        let Settings {
+            prefix,
+            host,
+            absolute,
+            ..
+        } = settings;
+        let cut_off = forwarded
+            .and_then(|found| found.prefix.as_deref())
+            .unwrap_or_default();
         let prefix = format!("{}{prefix}", cut_off.trim_end_matches('/'));
         if let Some(host) = host {
-            return Self { base: format!("{host}{prefix}") };
+            return Self {
+                base: format!("{host}{prefix}"),
+            };
         }
         let said = forwarded.filter(|found| found.scheme.is_some() || found.host.is_some());
         if !absolute && said.is_none() {
@@ -39,7 +46,10 @@ impl Place {
         }
         let scheme = said.and_then(|found| found.scheme.as_deref());
         let scheme = scheme.or(parts.uri.scheme_str()).unwrap_or("http");
-        let asked = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let asked = parts
+            .headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
         let asked = asked.or(parts.uri.authority().map(|authority| authority.as_str()));
         let host = said.and_then(|found| found.host.as_deref()).or(asked);
         Self {
@@ -103,7 +113,11 @@ pub(super) fn session(
     let headers = response.headers_mut();
     set(headers, header::LOCATION, &location);
     // An upload without bytes says `0-0` too: there is no way to write an empty range.
-    set(headers, header::RANGE, &format!("0-{}", session.offset.saturating_sub(1)));
+    set(
+        headers,
+        header::RANGE,
+        &format!("0-{}", session.offset.saturating_sub(1)),
+    );
     set(headers, UPLOAD_UUID, session.id.as_str());
     response
 }
@@ -131,7 +145,11 @@ pub(super) fn unauthorized(error: Error, settings: &Settings, principal: &Princi
         return error;
     }
     let unauthorized = Error::new(ErrorCode::Unauthorized, "authentication required");
-    error.wanted().iter().cloned().fold(unauthorized, Error::wanting)
+    error
+        .wanted()
+        .iter()
+        .cloned()
+        .fold(unauthorized, Error::wanting)
 }
 
 pub(super) fn failure(error: &Error, authenticator: Option<&dyn Authenticator>) -> Response<Body> {
@@ -163,7 +181,10 @@ pub(super) fn finish(response: &mut Response<Body>, more: &[(HeaderName, HeaderV
     let status = response.status();
     let headers = response.headers_mut();
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     let none = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if let (Some(length), false) = (length, none || headers.contains_key(header::CONTENT_LENGTH)) {
         headers.insert(header::CONTENT_LENGTH, length.into());

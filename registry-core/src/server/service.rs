@@ -12,7 +12,9 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
+};
 use http_body::Body as HttpBody;
 use tower_service::Service;
 
@@ -157,7 +159,10 @@ impl RegistryService {
             patience: Duration::from_secs(60),
             watch: None,
         };
-        Self { settings: Arc::new(settings), fallback: NotFound }
+        Self {
+            settings: Arc::new(settings),
+            fallback: NotFound,
+        }
     }
 }
 
@@ -179,13 +184,20 @@ impl<F> RegistryService<F> {
 
     /// Serves every path that is not the API's.
     pub fn fallback<G>(self, fallback: G) -> RegistryService<G> {
-        RegistryService { settings: self.settings, fallback }
+        RegistryService {
+            settings: self.settings,
+            fallback,
+        }
     }
 
     /// The path in front of `/v2`, such as `/registry`. Default: none.
     pub fn prefix(self, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
-        let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("/{prefix}")
+        };
         self.with(|settings| settings.prefix = prefix)
     }
 
@@ -297,15 +309,23 @@ where
     let mut context = Context::default();
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
     let trusts = |ip| settings.trusted.as_ref().is_some_and(|trusts| trusts(ip));
-    let forwarded = peer.filter(|ip| trusts(*ip)).map(|_| Forwarded::read(&parts.headers));
-    let client = forwarded.as_ref().and_then(|found| found.client.as_ref()?.parse().ok());
+    let forwarded = peer
+        .filter(|ip| trusts(*ip))
+        .map(|_| Forwarded::read(&parts.headers));
+    let client = forwarded
+        .as_ref()
+        .and_then(|found| found.client.as_ref()?.parse().ok());
     context.client = client.or(peer);
     context.user_agent = headers::text(&parts.headers, &header::USER_AGENT).map(Into::into);
     let request_id: Arc<str> = settings.entropy.random_hex().into();
     context.request_id = Some(Arc::clone(&request_id));
 
     let result = async {
-        let path = parts.uri.path().strip_prefix(settings.prefix.as_str()).unwrap_or_default();
+        let path = parts
+            .uri
+            .path()
+            .strip_prefix(settings.prefix.as_str())
+            .unwrap_or_default();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let route = Route::parse(&parts.method, path);
         let wanted = route.as_ref().map(|route| {
@@ -313,15 +333,26 @@ where
             route.access(&parts.method, from.as_ref())
         });
         let wanted = wanted.unwrap_or_default();
-        context.principal =
-            authenticate::principal(&settings, &parts, &request_id, wanted).await?;
+        context.principal = authenticate::principal(&settings, &parts, &request_id, wanted).await?;
         let route = route?;
         if !route.allows(&parts.method) {
-            let error = Error::new(ErrorCode::Unsupported, "the method is not for this end-point");
+            let error = Error::new(
+                ErrorCode::Unsupported,
+                "the method is not for this end-point",
+            );
             return Ok(render::not_allowed(&error, &route));
         }
         let place = Place::new(&settings, &parts, forwarded.as_ref());
-        dispatch(&settings, &context, &parts, route, query, place, incoming.clone()).await
+        dispatch(
+            &settings,
+            &context,
+            &parts,
+            route,
+            query,
+            place,
+            incoming.clone(),
+        )
+        .await
     }
     .await;
 
@@ -329,13 +360,18 @@ where
         Ok(response) => (response, None),
         Err(error) => {
             let error = render::unauthorized(error, &settings, &context.principal);
-            (render::failure(&error, settings.authenticator.as_deref()), Some(error))
+            (
+                render::failure(&error, settings.authenticator.as_deref()),
+                Some(error),
+            )
         }
     };
     if !incoming.drain().await {
         // HTTP/2 has no such header; there the stream is reset instead.
         if parts.version <= http::Version::HTTP_11 {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
     }
     render::finish(&mut response, &settings.headers);
@@ -384,13 +420,19 @@ async fn dispatch(
     }
     let answer = task::detached(&*settings.runtime, handlers::handle(received, route)).await;
     answer.unwrap_or_else(|| {
-        Err(Error::new(ErrorCode::Unknown, "the request could not be carried out"))
+        Err(Error::new(
+            ErrorCode::Unknown,
+            "the request could not be carried out",
+        ))
     })
 }
 
 /// The fallback that knows no path.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "it holds nothing, and is made by naming it")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "it holds nothing, and is made by naming it"
+)]
 pub struct NotFound;
 
 impl<B> Service<Request<B>> for NotFound {

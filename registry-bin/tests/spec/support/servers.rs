@@ -23,7 +23,7 @@ use registry_core::{
     server::RegistryService,
     store::{BlobStore, MetadataStore},
 };
-use registry_storage::memory::MemoryStorage;
+use registry_storage::{fs::FsStorage, memory::MemoryStorage};
 use tokio::{net::TcpListener, runtime::Runtime};
 
 /// Which store is under a registry.
@@ -38,8 +38,7 @@ impl Store {
     pub(crate) fn open(self, folder: &Path) -> (Arc<dyn BlobStore>, Arc<dyn MetadataStore>) {
         match self {
             Self::Fs => {
-                let storage = MemoryStorage::new();
-                let _ = folder;
+                let storage = FsStorage::open(folder).expect("the folder can be written");
                 (storage.blobs(), storage.metadata())
             }
             Self::Memory => {

@@ -29,8 +29,12 @@ pub(super) async fn head(
         return Ok(described(StatusCode::NOT_MODIFIED, digest));
     }
     let mut response = described(StatusCode::OK, digest);
-    response.headers_mut().insert(header::CONTENT_TYPE, OCTET_STREAM);
-    response.headers_mut().insert(header::CONTENT_LENGTH, descriptor.size.into());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, OCTET_STREAM);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, descriptor.size.into());
     Ok(response)
 }
 
@@ -44,7 +48,9 @@ pub(super) async fn get(
         registry.stat_blob(&received.context, name, digest).await?;
         return Ok(described(StatusCode::NOT_MODIFIED, digest));
     }
-    let reply = registry.get_blob(&received.context, name, digest, GetBlob::default()).await?;
+    let reply = registry
+        .get_blob(&received.context, name, digest, GetBlob::default())
+        .await?;
     let blob = match reply {
         BlobReply::Blob(blob) => blob,
         BlobReply::Redirect(location) => {
@@ -61,7 +67,9 @@ pub(super) async fn get(
         Ranges::Ignored => {
             let mut response = described(StatusCode::OK, digest);
             *response.body_mut() = Body::blob(&blob, ByteRange::whole(blob.size));
-            response.headers_mut().insert(header::CONTENT_TYPE, OCTET_STREAM);
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, OCTET_STREAM);
             Ok(response)
         }
         Ranges::Satisfiable(parts) => Ok(partial(digest, &blob, &parts)),
@@ -81,7 +89,11 @@ pub(super) async fn delete(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response<Body>> {
-    received.settings.registry.delete_blob(&received.context, name, digest).await?;
+    received
+        .settings
+        .registry
+        .delete_blob(&received.context, name, digest)
+        .await?;
     Ok(render::status(StatusCode::ACCEPTED))
 }
 
@@ -99,12 +111,23 @@ fn described(status: StatusCode, digest: &Digest) -> Response<Body> {
 fn partial(digest: &Digest, blob: &Blob, parts: &[ByteRange]) -> Response<Body> {
     let mut response = described(StatusCode::PARTIAL_CONTENT, digest);
     let content_range = |part: &ByteRange| {
-        format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), blob.size)
+        format!(
+            "bytes {}-{}/{}",
+            part.start,
+            part.end.saturating_sub(1),
+            blob.size
+        )
     };
     if let [part] = parts {
         *response.body_mut() = Body::blob(blob, *part);
-        response.headers_mut().insert(header::CONTENT_TYPE, OCTET_STREAM);
-        render::set(response.headers_mut(), header::CONTENT_RANGE, &content_range(part));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, OCTET_STREAM);
+        render::set(
+            response.headers_mut(),
+            header::CONTENT_RANGE,
+            &content_range(part),
+        );
         return response;
     }
     let boundary = digest.encoded().get(..40).unwrap_or("part");

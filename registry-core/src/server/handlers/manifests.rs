@@ -23,12 +23,16 @@ pub(super) async fn head(
     reference: &Reference,
 ) -> Result<Response<Body>> {
     let registry = &received.settings.registry;
-    let descriptor = registry.stat_manifest(&received.context, name, reference).await?;
+    let descriptor = registry
+        .stat_manifest(&received.context, name, reference)
+        .await?;
     if headers::not_modified(&received.headers, &descriptor.digest) {
         return Ok(described(StatusCode::NOT_MODIFIED, &descriptor));
     }
     let mut response = described(StatusCode::OK, &descriptor);
-    response.headers_mut().insert(header::CONTENT_LENGTH, descriptor.size.into());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, descriptor.size.into());
     Ok(response)
 }
 
@@ -38,7 +42,9 @@ pub(super) async fn get(
     reference: &Reference,
 ) -> Result<Response<Body>> {
     let registry = &received.settings.registry;
-    let manifest = registry.get_manifest(&received.context, name, reference).await?;
+    let manifest = registry
+        .get_manifest(&received.context, name, reference)
+        .await?;
     if headers::not_modified(&received.headers, &manifest.descriptor.digest) {
         return Ok(described(StatusCode::NOT_MODIFIED, &manifest.descriptor));
     }
@@ -54,9 +60,18 @@ pub(super) async fn put(
 ) -> Result<Response<Body>> {
     let media_type = match received.headers.get(header::CONTENT_TYPE) {
         None => None,
-        Some(value) => Some(value.to_str().ok().and_then(|value| MediaType::parse(value).ok()).ok_or_else(
-            || Error::new(ErrorCode::ManifestInvalid, "the Content-Type is not a media type"),
-        )?),
+        Some(value) => Some(
+            value
+                .to_str()
+                .ok()
+                .and_then(|value| MediaType::parse(value).ok())
+                .ok_or_else(|| {
+                    Error::new(
+                        ErrorCode::ManifestInvalid,
+                        "the Content-Type is not a media type",
+                    )
+                })?,
+        ),
     };
     let mut tags = received.query.tags()?;
     let named = !tags.is_empty();
@@ -99,7 +114,9 @@ pub(super) async fn delete(
 ) -> Result<Response<Body>> {
     let expect: Expect = headers::expect(&received.headers);
     let registry = &received.settings.registry;
-    registry.delete_manifest(&received.context, name, reference, expect).await?;
+    registry
+        .delete_manifest(&received.context, name, reference, expect)
+        .await?;
     Ok(render::status(StatusCode::ACCEPTED))
 }
 
@@ -107,9 +124,16 @@ pub(super) async fn delete(
 async fn body(received: &Received) -> Result<bytes::Bytes> {
     let limit = received.settings.manifest_bytes;
     let too_large = || {
-        Error::new(ErrorCode::TooLarge, format!("a manifest has at most {limit} bytes"))
+        Error::new(
+            ErrorCode::TooLarge,
+            format!("a manifest has at most {limit} bytes"),
+        )
     };
-    if received.incoming.length.is_some_and(|length| length > limit as u64) {
+    if received
+        .incoming
+        .length
+        .is_some_and(|length| length > limit as u64)
+    {
         return Err(too_large());
     }
     match received.incoming.collect(limit).await {
@@ -127,7 +151,11 @@ async fn body(received: &Received) -> Result<bytes::Bytes> {
 fn described(status: StatusCode, descriptor: &Descriptor) -> Response<Body> {
     let mut response = render::status(status);
     let headers = response.headers_mut();
-    render::set(headers, header::CONTENT_TYPE, descriptor.media_type.as_str());
+    render::set(
+        headers,
+        header::CONTENT_TYPE,
+        descriptor.media_type.as_str(),
+    );
     render::set_digest(headers, &descriptor.digest);
     response
 }

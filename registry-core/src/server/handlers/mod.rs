@@ -61,6 +61,9 @@ pub(super) async fn handle(received: Received, route: Route) -> Result<Response<
         (Route::Upload(name, id), "PATCH") => uploads::append(&received, name, id).await,
         (Route::Upload(name, id), "PUT") => uploads::finish(&received, name, id).await,
         (Route::Upload(name, id), "DELETE") => uploads::cancel(&received, name, id).await,
-        _ => Err(Error::new(ErrorCode::Unsupported, "the method is not for this end-point")),
+        _ => Err(Error::new(
+            ErrorCode::Unsupported,
+            "the method is not for this end-point",
+        )),
     }
 }

@@ -20,7 +20,9 @@ pub(super) async fn start(received: &Received, name: &RepositoryName) -> Result<
     let digest = query.digest()?;
     let mut request = StartUpload {
         algorithm: query.digest_algorithm()?,
-        mount: query.mount()?.map(|(digest, from)| Mount::new(digest, from)),
+        mount: query
+            .mount()?
+            .map(|(digest, from)| Mount::new(digest, from)),
         ..StartUpload::default()
     };
     if request.algorithm.is_none() {
@@ -32,16 +34,25 @@ pub(super) async fn start(received: &Received, name: &RepositoryName) -> Result<
     }
     let mounting = request.mount.is_some();
     let registry = &received.settings.registry;
-    let session = match registry.start_upload(&received.context, name, request).await? {
+    let session = match registry
+        .start_upload(&received.context, name, request)
+        .await?
+    {
         UploadStart::Started(session) => session,
         UploadStart::Mounted { descriptor, .. } => return Ok(created(received, name, &descriptor)),
     };
     if let Some(digest) = digest.filter(|digest| !mounting && brings(received, digest)) {
-        let chunk = Chunk::new(received.incoming.stream()).at(0).hint(session.hint.clone());
-        let chunk = Chunk { length: received.incoming.length, ..chunk };
+        let chunk = Chunk::new(received.incoming.stream())
+            .at(0)
+            .hint(session.hint.clone());
+        let chunk = Chunk {
+            length: received.incoming.length,
+            ..chunk
+        };
         let finish = Finish::new(digest).chunk(chunk);
-        let finished =
-            registry.finish_upload(&received.context, name, &session.id, finish).await;
+        let finished = registry
+            .finish_upload(&received.context, name, &session.id, finish)
+            .await;
         return match finished {
             Ok(descriptor) => Ok(created(received, name, &descriptor)),
             Err(error) => {
@@ -55,7 +66,13 @@ pub(super) async fn start(received: &Received, name: &RepositoryName) -> Result<
         };
     }
     let response = render::status(StatusCode::ACCEPTED);
-    Ok(render::session(response, &received.settings, &received.place, name, &session))
+    Ok(render::session(
+        response,
+        &received.settings,
+        &received.place,
+        name,
+        &session,
+    ))
 }
 
 pub(super) async fn session(
@@ -65,9 +82,17 @@ pub(super) async fn session(
 ) -> Result<Response<Body>> {
     let hint = hint(received, name, id);
     let registry = &received.settings.registry;
-    let session = registry.upload_session(&received.context, name, id, hint).await?;
+    let session = registry
+        .upload_session(&received.context, name, id, hint)
+        .await?;
     let response = render::status(StatusCode::NO_CONTENT);
-    Ok(render::session(response, &received.settings, &received.place, name, &session))
+    Ok(render::session(
+        response,
+        &received.settings,
+        &received.place,
+        name,
+        &session,
+    ))
 }
 
 pub(super) async fn append(
@@ -77,10 +102,19 @@ pub(super) async fn append(
 ) -> Result<Response<Body>> {
     let chunk = chunk(received, name, id)?;
     let registry = &received.settings.registry;
-    match registry.append_upload(&received.context, name, id, chunk).await {
+    match registry
+        .append_upload(&received.context, name, id, chunk)
+        .await
+    {
         Ok(session) => {
             let response = render::status(StatusCode::ACCEPTED);
-            Ok(render::session(response, &received.settings, &received.place, name, &session))
+            Ok(render::session(
+                response,
+                &received.settings,
+                &received.place,
+                name,
+                &session,
+            ))
         }
         Err(error) => misplaced(received, name, id, error).await,
     }
@@ -92,11 +126,17 @@ pub(super) async fn finish(
     id: &UploadId,
 ) -> Result<Response<Body>> {
     let digest = received.query.digest()?.ok_or_else(|| {
-        Error::new(ErrorCode::DigestInvalid, "an upload is finished with the digest of its content")
+        Error::new(
+            ErrorCode::DigestInvalid,
+            "an upload is finished with the digest of its content",
+        )
     })?;
     let finish = Finish::new(digest).chunk(chunk(received, name, id)?);
     let registry = &received.settings.registry;
-    match registry.finish_upload(&received.context, name, id, finish).await {
+    match registry
+        .finish_upload(&received.context, name, id, finish)
+        .await
+    {
         Ok(descriptor) => Ok(created(received, name, &descriptor)),
         Err(error) => misplaced(received, name, id, error).await,
     }
@@ -115,11 +155,20 @@ async fn misplaced(
     }
     let hint = hint(received, name, id);
     let registry = &received.settings.registry;
-    let Ok(session) = registry.upload_session(&received.context, name, id, hint).await else {
+    let Ok(session) = registry
+        .upload_session(&received.context, name, id, hint)
+        .await
+    else {
         return Err(error);
     };
     let response = render::failure(&error, None);
-    Ok(render::session(response, &received.settings, &received.place, name, &session))
+    Ok(render::session(
+        response,
+        &received.settings,
+        &received.place,
+        name,
+        &session,
+    ))
 }
 
 pub(super) async fn cancel(
@@ -129,7 +178,9 @@ pub(super) async fn cancel(
 ) -> Result<Response<Body>> {
     let hint = hint(received, name, id);
     let registry = &received.settings.registry;
-    registry.cancel_upload(&received.context, name, id, hint).await?;
+    registry
+        .cancel_upload(&received.context, name, id, hint)
+        .await?;
     Ok(render::status(StatusCode::NO_CONTENT))
 }
 
@@ -137,14 +188,20 @@ pub(super) async fn cancel(
 /// Location carries.
 fn chunk(received: &Received, name: &RepositoryName, id: &UploadId) -> Result<Chunk> {
     let declared = headers::content_range(&received.headers)?;
-    let length = received.incoming.length.or_else(|| headers::content_length(&received.headers));
+    let length = received
+        .incoming
+        .length
+        .or_else(|| headers::content_length(&received.headers));
     if let (Some(range), Some(length)) = (declared, length)
         && range.length != length
     {
         let message = "the Content-Range does not span Content-Length bytes";
         return Err(Error::new(ErrorCode::SizeInvalid, message));
     }
-    let carried = received.query.first("offset").and_then(|offset| offset.parse().ok());
+    let carried = received
+        .query
+        .first("offset")
+        .and_then(|offset| offset.parse().ok());
     let chunk = Chunk::new(received.incoming.stream()).hint(hint(received, name, id));
     Ok(Chunk {
         start: declared.map(|range| range.start).or(carried),
@@ -155,7 +212,10 @@ fn chunk(received: &Received, name: &RepositoryName, id: &UploadId) -> Result<Ch
 
 fn hint(received: &Received, name: &RepositoryName, id: &UploadId) -> Option<UploadState> {
     let key = UploadKey::new(name.clone(), id.clone());
-    received.settings.signer.verify(&key, received.query.first("hint")?)
+    received
+        .settings
+        .signer
+        .verify(&key, received.query.first("hint")?)
 }
 
 /// Whether a POST with a digest brings the content too. One without a body only names what will come,

@@ -1,0 +1,289 @@
+//! The blob half on disk.
+
+use std::{
+    fs::{self, File},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use registry_core::{
+    Algorithm, Blob, ByteStream, Clock, Digest, Location,
+    store::{
+        BlobStore, BodyEnd, OpenUpload, StoreError, StoredBlob, UploadKey, UploadState, Written,
+    },
+};
+
+use super::{
+    blocking, failed,
+    publish::Publisher,
+    read::Source,
+    small::is_absence,
+    uploads::{Uploads, Writer},
+    walk,
+};
+use crate::layout::Layout;
+
+/// How many bytes are collected before they are handed to the thread that hashes and writes them.
+/// While it works the next are collected, so that an upload holds twice as many.
+const BATCH: usize = 128 * 1024;
+
+#[derive(Debug)]
+pub(super) struct FsBlobs {
+    layout: Arc<Layout>,
+    publisher: Arc<Publisher>,
+    uploads: Arc<Uploads>,
+}
+
+impl FsBlobs {
+    pub(super) fn new(
+        layout: Arc<Layout>,
+        publisher: Arc<Publisher>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let uploads = Arc::new(Uploads::new(
+            Arc::clone(&layout),
+            Arc::clone(&publisher),
+            clock,
+        ));
+        Self {
+            layout,
+            publisher,
+            uploads,
+        }
+    }
+
+    /// Runs work on the uploads on the blocking pool.
+    async fn with_uploads<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Uploads>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let uploads = Arc::clone(&self.uploads);
+        blocking(move || work(&uploads)).await
+    }
+
+    /// Writes a batch; the writer comes back also when it failed.
+    fn batch(
+        &self,
+        mut writer: Writer,
+        batch: Vec<Bytes>,
+    ) -> tokio::task::JoinHandle<(Writer, Result<(), StoreError>)> {
+        let uploads = Arc::clone(&self.uploads);
+        tokio::task::spawn_blocking(move || {
+            let result = uploads.write(&mut writer, &batch);
+            if result.is_ok() {
+                uploads.write_back(&mut writer);
+            }
+            (writer, result)
+        })
+    }
+}
+
+/// Bytes that arrived and are not written yet.
+#[derive(Default)]
+struct Collected {
+    pieces: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Collected {
+    /// Takes what `body` has, until there is enough or it ends. How it ended, if it did.
+    async fn fill(&mut self, body: &mut ByteStream) -> Option<BodyEnd> {
+        while self.bytes < BATCH {
+            match body.next().await {
+                None => return Some(BodyEnd::Complete),
+                Some(Err(error)) => return Some(BodyEnd::Cut(error)),
+                Some(Ok(piece)) => {
+                    self.bytes += piece.len();
+                    self.pieces.push(piece);
+                }
+            }
+        }
+        None
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        self.bytes = 0;
+        std::mem::take(&mut self.pieces)
+    }
+}
+
+#[async_trait]
+impl BlobStore for FsBlobs {
+    async fn stat(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
+        if digest.content_algorithm().is_none() {
+            return Ok(None);
+        }
+        let path = self.layout.blob(digest);
+        blocking(move || match fs::metadata(path) {
+            Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(failed("a blob cannot be looked up")(error)),
+        })
+        .await
+    }
+
+    async fn open(&self, digest: &Digest) -> Result<Option<Blob>, StoreError> {
+        if digest.content_algorithm().is_none() {
+            return Ok(None);
+        }
+        let path = self.layout.blob(digest);
+        blocking(move || {
+            let open = || -> io::Result<Option<Blob>> {
+                let file = match File::open(path) {
+                    Err(error) if is_absence(&error) => return Ok(None),
+                    result => result?,
+                };
+                let metadata = file.metadata()?;
+                let blob = || Blob::new(metadata.len(), Source(Arc::new(file)));
+                Ok(metadata.is_file().then(blob))
+            };
+            open().map_err(failed("a blob cannot be opened"))
+        })
+        .await
+    }
+
+    async fn location(&self, _: &Digest, _: Duration) -> Result<Option<Location>, StoreError> {
+        Ok(None)
+    }
+
+    async fn delete(&self, digest: &Digest) -> Result<bool, StoreError> {
+        if digest.content_algorithm().is_none() {
+            return Ok(false);
+        }
+        let path = self.layout.blob(digest);
+        let publisher = Arc::clone(&self.publisher);
+        blocking(move || {
+            let delete = || -> io::Result<bool> {
+                match publisher.disk.remove_file(&path) {
+                    Err(error) if is_absence(&error) => return Ok(false),
+                    result => result?,
+                }
+                if let Some(directory) = path.parent() {
+                    publisher.disk.sync_directory(directory)?;
+                }
+                Ok(true)
+            };
+            delete().map_err(failed("a blob cannot be deleted"))
+        })
+        .await
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<StoredBlob, StoreError>> {
+        let layout = Arc::clone(&self.layout);
+        let walk = async move { blocking(move || walk::blobs(&layout)).await };
+        walk.into_stream()
+            .map_ok(|found| stream::iter(found).map(Ok))
+            .try_flatten()
+            .boxed()
+    }
+
+    async fn begin_upload(
+        &self,
+        key: &UploadKey,
+        algorithm: Algorithm,
+    ) -> Result<UploadState, StoreError> {
+        let key = key.clone();
+        self.with_uploads(move |uploads| uploads.begin(&key, algorithm))
+            .await
+    }
+
+    async fn upload(
+        &self,
+        key: &UploadKey,
+        _: Option<UploadState>,
+    ) -> Result<Option<UploadState>, StoreError> {
+        let key = key.clone();
+        self.with_uploads(move |uploads| uploads.state(&key)).await
+    }
+
+    async fn write_upload(
+        &self,
+        key: &UploadKey,
+        from: UploadState,
+        mut body: ByteStream,
+    ) -> Result<Written, StoreError> {
+        let key = key.clone();
+        let mut writer = self
+            .with_uploads(move |uploads| uploads.take_over(&key, &from))
+            .await?;
+        let mut collected = Collected::default();
+        let mut end = collected.fill(&mut body).await;
+        loop {
+            let batch = collected.take();
+            let writing = self.batch(writer, batch);
+            // While the last batch is hashed and written, the next one arrives.
+            let next = async {
+                match end.is_some() {
+                    true => None,
+                    false => collected.fill(&mut body).await,
+                }
+            };
+            let (written, ended) = futures_util::future::join(writing, next).await;
+            let lost = |error| {
+                StoreError::new(
+                    registry_core::store::StoreErrorKind::Other,
+                    "a write was lost",
+                )
+                .caused_by(Box::<dyn std::error::Error + Send + Sync>::from(error))
+            };
+            let (back, result): (Writer, _) = written.map_err(lost)?;
+            result?;
+            writer = back;
+            end = end.or(ended);
+            if end.is_some() && collected.pieces.is_empty() {
+                break;
+            }
+        }
+        let end = end.unwrap_or(BodyEnd::Complete);
+        let cut = matches!(end, BodyEnd::Cut(_));
+        let state = self
+            .with_uploads(move |uploads| Ok(uploads.leave(&writer, cut)))
+            .await?;
+        Ok(Written::new(state, end))
+    }
+
+    async fn digest_upload(
+        &self,
+        key: &UploadKey,
+        state: &UploadState,
+        algorithm: Algorithm,
+    ) -> Result<Digest, StoreError> {
+        let (key, state) = (key.clone(), state.clone());
+        self.with_uploads(move |uploads| uploads.digest(&key, &state, algorithm))
+            .await
+    }
+
+    async fn commit_upload(
+        &self,
+        key: &UploadKey,
+        state: UploadState,
+        digest: &Digest,
+    ) -> Result<(), StoreError> {
+        let (key, digest) = (key.clone(), digest.clone());
+        self.with_uploads(move |uploads| uploads.commit(&key, &state, &digest))
+            .await
+    }
+
+    async fn abort_upload(
+        &self,
+        key: &UploadKey,
+        _: Option<UploadState>,
+    ) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.with_uploads(move |uploads| uploads.abort(&key)).await
+    }
+
+    fn list_uploads(&self) -> BoxStream<'_, Result<OpenUpload, StoreError>> {
+        let layout = Arc::clone(&self.layout);
+        let walk = async move { blocking(move || walk::uploads(&layout)).await };
+        walk.into_stream()
+            .map_ok(|found| stream::iter(found).map(Ok))
+            .try_flatten()
+            .boxed()
+    }
+}

@@ -37,7 +37,11 @@ fn lines(config: &Config) -> Vec<String> {
     lines.extend(http(&config.http));
     lines.push(format!(
         "access log: {}",
-        if config.log.access { "on standard output" } else { "off" }
+        if config.log.access {
+            "on standard output"
+        } else {
+            "off"
+        }
     ));
     lines
 }
@@ -69,7 +73,10 @@ fn validation(validation: &Validation) -> String {
         (Indexes::List(_), _) => ", of an index the listed platforms",
         (Indexes::None, _) => ", of an index nothing",
     };
-    let urls = match (validation.urls_allow.is_empty(), validation.urls_deny.is_empty()) {
+    let urls = match (
+        validation.urls_allow.is_empty(),
+        validation.urls_deny.is_empty(),
+    ) {
         (true, true) => "any",
         _ => "those that the lists allow",
     };
@@ -83,7 +90,11 @@ fn upload_purging(storage: &Storage) -> String {
             "upload purging: after {} without a byte, every {}{}",
             display_duration(purging.age),
             display_duration(purging.interval),
-            if purging.dry_run { ", only said (dryrun)" } else { "" }
+            if purging.dry_run {
+                ", only said (dryrun)"
+            } else {
+                ""
+            }
         ),
     }
 }
@@ -97,11 +108,16 @@ fn http(http: &Http) -> Vec<String> {
         lines.push(format!("below the prefix {prefix}"));
     }
     if http.secret.is_none() {
-        lines.push("http.secret: made up for this start; several registries on one store need \
+        lines.push(
+            "http.secret: made up for this start; several registries on one store need \
                     the same"
-            .to_owned());
+                .to_owned(),
+        );
     }
-    lines.push(format!("drain: {} after SIGTERM or SIGINT", display_duration(http.drain)));
+    lines.push(format!(
+        "drain: {} after SIGTERM or SIGINT",
+        display_duration(http.drain)
+    ));
     lines
 }
 

@@ -106,7 +106,10 @@ mod tests {
     fn command_lines() {
         let rows: [(&[&str], Result<Command, UsageError>); 12] = [
             (&["serve"], Ok(Command::Serve(None))),
-            (&["serve", "c.yml"], Ok(Command::Serve(Some("c.yml".into())))),
+            (
+                &["serve", "c.yml"],
+                Ok(Command::Serve(Some("c.yml".into()))),
+            ),
             (&["--version"], Ok(Command::Version)),
             (&["-v"], Ok(Command::Version)),
             (&["--help"], Ok(Command::Help)),
@@ -116,7 +119,10 @@ mod tests {
             (&["server"], Err(UsageError::Command("server".into()))),
             (&["serve", "-x"], Err(UsageError::Option("-x".into()))),
             (&["serve", "a", "b"], Err(UsageError::Several)),
-            (&["--version", "now"], Err(UsageError::Command("--version".into()))),
+            (
+                &["--version", "now"],
+                Err(UsageError::Command("--version".into())),
+            ),
         ];
         for (words, expected) in rows {
             let parsed = Command::parse(words.iter().map(OsString::from));

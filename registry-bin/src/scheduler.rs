@@ -29,7 +29,9 @@ pub async fn every<F>(
 /// Some part of `bound`.
 fn jitter(entropy: &dyn Entropy, bound: Duration) -> Duration {
     let hex = entropy.random_hex();
-    let number = hex.get(..8).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let number = hex
+        .get(..8)
+        .and_then(|hex| u32::from_str_radix(hex, 16).ok());
     bound.mul_f64(f64::from(number.unwrap_or(0)) / f64::from(u32::MAX))
 }
 

@@ -63,11 +63,21 @@ impl fmt::Display for AccessLine<'_> {
             Some(client) => write!(f, "{client} - ")?,
             None => f.write_str("- - ")?,
         }
-        write!(f, "{} [{}] ", Escaped(self.user), Utc::of(self.at).common_log())?;
+        write!(
+            f,
+            "{} [{}] ",
+            Escaped(self.user),
+            Utc::of(self.at).common_log()
+        )?;
         let request = format!("{} {} {}", self.method, self.path, self.version);
         write!(f, "\"{}\" {} ", Escaped(Some(&request)), self.status)?;
         write!(f, "{} ", self.bytes.unwrap_or(0))?;
-        write!(f, "\"{}\" \"{}\"", Escaped(self.referer), Escaped(self.user_agent))
+        write!(
+            f,
+            "\"{}\" \"{}\"",
+            Escaped(self.referer),
+            Escaped(self.user_agent)
+        )
     }
 }
 

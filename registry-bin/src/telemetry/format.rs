@@ -30,7 +30,13 @@ impl Formatter {
         }
     }
 
-    fn line(&self, time: Utc, level: Level, message: String, fields: Vec<(String, String)>) -> String {
+    fn line(
+        &self,
+        time: Utc,
+        level: Level,
+        message: String,
+        fields: Vec<(String, String)>,
+    ) -> String {
         let fields = self.fields.iter().cloned().chain(fields);
         match self.formatter {
             LogFormatter::Text => text(time, level, &message, fields),
@@ -121,7 +127,9 @@ fn json(
         ("level".to_owned(), name(level).to_owned()),
         (message_key.to_owned(), message),
     ];
-    let object = fields.chain(own).map(|(key, value)| (key, Value::String(value)));
+    let object = fields
+        .chain(own)
+        .map(|(key, value)| (key, Value::String(value)));
     Value::Object(object.collect::<Map<_, _>>()).to_string()
 }
 

@@ -128,7 +128,11 @@ struct Home {
 const HOMES: &[Home] = &[
     Home {
         within: "registry-storage/src/",
-        file: &["registry-storage/src/fs/publish.rs"],
+        // `disk` is the operation, `publish` the decision.
+        file: &[
+            "registry-storage/src/fs/publish.rs",
+            "registry-storage/src/fs/disk.rs",
+        ],
         words: &[
             "rename",
             "renameat",

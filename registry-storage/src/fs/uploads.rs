@@ -27,7 +27,7 @@ use super::{
     small::is_absence,
     state::{Saved, StateFile},
 };
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
 
 /// How many bytes may be written before the disk is asked to begin with them.
 const WRITE_BACK: u64 = 32 << 20;
@@ -112,7 +112,7 @@ impl Uploads {
         let begin = || -> io::Result<()> {
             // Not durable, as nothing of it need be before there is a blob.
             fs::create_dir_all(&path)?;
-            let started = path.join("startedat");
+            let started = path.join(layout::STARTED_AT);
             let file = disk.create(&started)?;
             disk.write(&file, &started, 0, rfc3339(self.clock.now()).as_bytes())?;
             StateFile::make(disk, path.join("state"), algorithm)
@@ -390,7 +390,7 @@ impl Uploads {
     /// Removes what is left of an upload that became a blob. What cannot be removed is purged later.
     fn remove(&self, key: &UploadKey) {
         let path = self.layout.upload(key);
-        for name in ["data", "startedat", "state"] {
+        for name in ["data", layout::STARTED_AT, "state"] {
             let _ = self.publisher.disk.remove_file(&path.join(name));
         }
         let _ = self.publisher.disk.remove_directory(&path);

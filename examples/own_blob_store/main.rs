@@ -52,7 +52,25 @@ async fn run() -> Result<()> {
 }
 
 #[cfg(test)]
-#[tokio::test]
-async fn it_runs() -> Result<()> {
-    run().await
+mod tests {
+    use registry_core::store::conformance::{self, Stores, Subject};
+
+    use super::*;
+
+    struct Own;
+
+    #[async_trait::async_trait]
+    impl Subject for Own {
+        async fn fresh(&self) -> (Stores, Stores) {
+            let (blobs, metadata) = (OwnBlobs::default(), MemoryStorage::new().metadata());
+            let stores = Stores::new(Arc::new(blobs), metadata);
+            (stores.clone(), stores)
+        }
+    }
+
+    #[tokio::test]
+    async fn it_runs_and_keeps_the_contract() -> Result<()> {
+        conformance::run(&Own).await.assert();
+        run().await
+    }
 }

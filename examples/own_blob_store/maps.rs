@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::SystemTime};
 use bytes::Bytes;
 use registry_core::{
     Algorithm, Blob, Clock, Digest, SystemClock,
-    store::{StoreError, UploadKey, UploadState},
+    store::{StoreError, StoreErrorKind, UploadKey, UploadState},
 };
 
 use crate::upload::Upload;
@@ -63,12 +63,29 @@ impl Maps {
         Ok(upload.state())
     }
 
+    /// What `state` covers never changes: it need not be the newest.
+    pub(crate) fn covered(
+        &self,
+        key: &UploadKey,
+        state: &UploadState,
+    ) -> Result<&[u8], StoreError> {
+        let bytes = self.uploads.get(key).map(|upload| &upload.bytes[..]);
+        let covered = bytes.and_then(|bytes| bytes.get(..usize::try_from(state.length).ok()?));
+        covered.ok_or_else(|| StoreError::conflict("the upload is gone"))
+    }
+
     pub(crate) fn commit(
         &mut self,
         key: &UploadKey,
         state: &UploadState,
         digest: &Digest,
     ) -> Result<(), StoreError> {
+        if digest.content_algorithm().is_none() {
+            return Err(StoreError::new(
+                StoreErrorKind::Other,
+                "not an algorithm of ours",
+            ));
+        }
         let bytes = std::mem::take(&mut self.newest(key, state)?.bytes).into();
         self.uploads.remove(key);
         let at = SystemClock.now();
@@ -77,11 +94,7 @@ impl Maps {
     }
 
     /// The upload, if `state` is its newest.
-    pub(crate) fn newest(
-        &mut self,
-        key: &UploadKey,
-        state: &UploadState,
-    ) -> Result<&mut Upload, StoreError> {
+    fn newest(&mut self, key: &UploadKey, state: &UploadState) -> Result<&mut Upload, StoreError> {
         let found = self.uploads.get_mut(key);
         let newest = found.filter(|upload| upload.state() == *state);
         newest.ok_or_else(|| StoreError::conflict("somebody else went on with it"))

@@ -70,7 +70,7 @@ impl BlobStore for OwnBlobs {
         state: &UploadState,
         algorithm: Algorithm,
     ) -> Result<Digest> {
-        Ok(algorithm.digest(&self.maps().newest(key, state)?.bytes))
+        Ok(algorithm.digest(self.maps().covered(key, state)?))
     }
     async fn commit_upload(
         &self,

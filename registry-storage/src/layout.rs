@@ -21,6 +21,21 @@ use registry_core::{Digest, RepositoryName, Tag, store::UploadKey};
 /// The directory of our own files, at the top and in each repository. Distribution skips it.
 pub(crate) const OURS: &str = "_registry";
 
+/// Where a repository links its blobs.
+pub(crate) const LAYERS: &str = "_layers";
+
+/// Where a repository links its manifests, and has its tags.
+pub(crate) const MANIFESTS: &str = "_manifests";
+
+/// The directory of tags, which Distribution removes with what lies in it.
+pub(crate) const TAGS: &str = "tags";
+
+/// Where a repository has its open uploads.
+pub(crate) const UPLOADS: &str = "_uploads";
+
+/// The file of an upload that says when it was begun.
+pub(crate) const STARTED_AT: &str = "startedat";
+
 /// The paths below a root directory (Distribution's `rootdirectory`).
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
@@ -61,7 +76,7 @@ impl Layout {
     }
 
     pub(crate) fn layers(&self, name: &RepositoryName) -> PathBuf {
-        self.repository(name).join("_layers")
+        self.repository(name).join(LAYERS)
     }
 
     pub(crate) fn layer(&self, name: &RepositoryName, digest: &Digest) -> PathBuf {
@@ -69,7 +84,7 @@ impl Layout {
     }
 
     pub(crate) fn manifests(&self, name: &RepositoryName) -> PathBuf {
-        self.repository(name).join("_manifests")
+        self.repository(name).join(MANIFESTS)
     }
 
     pub(crate) fn revisions(&self, name: &RepositoryName) -> PathBuf {
@@ -97,7 +112,7 @@ impl Layout {
     }
 
     pub(crate) fn uploads(&self, name: &RepositoryName) -> PathBuf {
-        self.repository(name).join("_uploads")
+        self.repository(name).join(UPLOADS)
     }
 
     pub(crate) fn upload(&self, key: &UploadKey) -> PathBuf {

@@ -83,7 +83,7 @@ impl Trial<'_> {
 
 /// Runs a trial over both stores until its future is done before it is dropped, again and again up
 /// to the number of seeds.
-fn on_both(trial: impl AsyncFn(&Trial<'_>) -> bool) {
+fn on_both(trial: &impl AsyncFn(&Trial<'_>) -> bool) {
     for store in [Store::Fs, Store::Memory] {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -110,7 +110,7 @@ fn on_both(trial: impl AsyncFn(&Trial<'_>) -> bool) {
 
 #[test]
 fn a_cut_append_keeps_what_arrived_and_no_more() {
-    on_both(async |trial| {
+    on_both(&async |trial| {
         let (registry, name) = (trial.registry(), &trial.repository);
         let id = start(registry, name).await.id;
         let content = format!("{:05}-", trial.seed).repeat(1 + Seeded::new(trial.seed).below(300));
@@ -175,7 +175,7 @@ async fn append_rest(
 
 #[test]
 fn a_cut_finish_leaves_a_whole_blob_or_none() {
-    on_both(async |trial| {
+    on_both(&async |trial| {
         let (registry, name) = (trial.registry(), &trial.repository);
         let content = format!("finished {}", trial.seed);
         let whole = digest(content.as_bytes());
@@ -229,7 +229,7 @@ fn a_cut_finish_leaves_a_whole_blob_or_none() {
 
 #[test]
 fn a_cut_manifest_push_leaves_no_tag_without_its_manifest() {
-    on_both(async |trial| {
+    on_both(&async |trial| {
         let (registry, name) = (trial.registry(), &trial.repository);
         let bytes = manifest(&format!("cut {}", trial.seed));
         let whole = digest(&bytes);
@@ -258,7 +258,7 @@ fn a_cut_manifest_push_leaves_no_tag_without_its_manifest() {
 
 #[test]
 fn a_cut_delete_leaves_no_tag_without_its_manifest() {
-    on_both(async |trial| {
+    on_both(&async |trial| {
         let (registry, name) = (trial.registry(), &trial.repository);
         let text = format!("deleted {}", trial.seed);
         let whole = digest(&manifest(&text));
@@ -295,7 +295,7 @@ fn a_cut_delete_leaves_no_tag_without_its_manifest() {
 
 #[test]
 fn a_cut_untag_is_done_or_not_done() {
-    on_both(async |trial| {
+    on_both(&async |trial| {
         let (registry, name) = (trial.registry(), &trial.repository);
         push_tag(registry, name, "untagged", "t", Expect::Any)
             .await
@@ -315,7 +315,7 @@ fn a_cut_untag_is_done_or_not_done() {
 
 #[test]
 fn a_cut_blob_delete_is_done_or_not_done() {
-    on_both(async |trial| {
+    on_both(&async |trial| {
         let (registry, name) = (trial.registry(), &trial.repository);
         let whole = push_blob(registry, name, b"deleted").await;
         let cx = Context::anonymous();
@@ -328,7 +328,7 @@ fn a_cut_blob_delete_is_done_or_not_done() {
 
 #[test]
 fn a_cut_mount_is_done_or_not_done() {
-    on_both(async |trial| {
+    on_both(&async |trial| {
         let registry = trial.registry();
         let from = repository("cut/source");
         let name = repository(&format!("cut/mounted{}", trial.seed));
@@ -355,7 +355,7 @@ fn a_cut_mount_is_done_or_not_done() {
 
 #[test]
 fn a_cut_cancel_can_be_cancelled_again() {
-    on_both(async |trial| {
+    on_both(&async |trial| {
         let (registry, name) = (trial.registry(), &trial.repository);
         let id = start(registry, name).await.id;
         append(registry, name, &id, 0, b"cancelled").await.unwrap();

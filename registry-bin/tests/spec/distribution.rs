@@ -191,7 +191,7 @@ rules! {
 
         for (target, status) in [
             ("/v2/UPPER/manifests/x".to_owned(), "400"),
-            (target.replacen("uploads/", "uploads/x", 1), "404"),
+            (format!("/v2/{}/blobs/uploads/gone?digest={}", r.name, sha256("never")), "404"),
             (format!("/v2/{}/manifests/-", r.name), "400"),
         ] {
             let (line, _) = first_line(&target, "a blob");

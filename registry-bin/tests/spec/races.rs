@@ -16,7 +16,7 @@ use crate::{
 const SEEDS: u64 = 1000;
 
 /// Every seed over one tree, on both stores.
-fn on_both(run: impl AsyncFn(&Registries, u64)) {
+fn on_both(run: &impl AsyncFn(&Registries, u64)) {
     for store in [Store::Fs, Store::Memory] {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -62,7 +62,7 @@ fn pair(registries: &Registries) -> (Arc<dyn Registry>, Arc<dyn Registry>) {
 
 #[test]
 fn two_chunks_at_one_offset_never_mix() {
-    on_both(async |registries, seed| {
+    on_both(&async |registries, seed| {
         let name = repository("races/chunks");
         let (one, other) = pair(registries);
         let id = start(&*one, &name).await.id;
@@ -129,7 +129,7 @@ fn two_chunks_at_one_offset_never_mix() {
 
 #[test]
 fn of_two_that_create_one_tag_exactly_one_wins() {
-    on_both(async |registries, seed| {
+    on_both(&async |registries, seed| {
         let name = repository("races/create");
         let (one, other) = pair(registries);
         let tag = format!("t{seed}");
@@ -162,7 +162,7 @@ fn of_two_that_create_one_tag_exactly_one_wins() {
 
 #[test]
 fn a_delete_against_a_push_leaves_both_or_neither() {
-    on_both(async |registries, seed| {
+    on_both(&async |registries, seed| {
         let name = repository("races/delete");
         let (one, other) = pair(registries);
         let target = digest(&manifest("same"));
@@ -207,7 +207,7 @@ fn a_delete_against_a_push_leaves_both_or_neither() {
 
 #[test]
 fn a_delete_of_a_tag_against_a_move_of_it() {
-    on_both(async |registries, seed| {
+    on_both(&async |registries, seed| {
         let name = repository("races/untag");
         let (one, other) = pair(registries);
         let old = push_tag(&*one, &name, "old", "t", Expect::Any)

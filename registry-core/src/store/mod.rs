@@ -24,6 +24,8 @@ mod error;
 #[cfg(feature = "testing")]
 pub mod faulty;
 mod metadata;
+#[cfg(feature = "testing")]
+mod pace;
 
 pub use self::{
     blob::{

@@ -34,7 +34,7 @@ impl fmt::Display for Target {
 impl Source {
     /// Reads a source; `crates` are the names of the crates that exist.
     pub(crate) fn read(path: &str, text: &str, crates: &[String]) -> Self {
-        let (tokens, removed) = without_tests(tokens(text));
+        let (tokens, removed) = without_tests(&tokens(text));
         let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
         let tokens = if is_test { Vec::new() } else { tokens };
         Self {
@@ -251,7 +251,7 @@ fn import<'a>(
 }
 
 /// Leaves out what is only compiled for tests, and says how many lines that were.
-fn without_tests(tokens: Vec<Token>) -> (Vec<Token>, usize) {
+fn without_tests(tokens: &[Token]) -> (Vec<Token>, usize) {
     let word = |text: &str| Kind::Word(text.to_owned());
     let mark = [
         Kind::Sign('#'),
@@ -262,7 +262,7 @@ fn without_tests(tokens: Vec<Token>) -> (Vec<Token>, usize) {
         Kind::Sign(')'),
         Kind::Sign(']'),
     ];
-    let (mut kept, mut removed, mut rest) = (Vec::new(), 0, tokens.as_slice());
+    let (mut kept, mut removed, mut rest) = (Vec::new(), 0, tokens);
     while let [token, tail @ ..] = rest {
         let marked = rest.len() > mark.len()
             && rest

@@ -18,7 +18,7 @@ use registry_core::{Clock, RepositoryName, store::StoreError};
 use rustix::fs::{Mode, OFlags};
 
 use super::{failed, small::is_absence, walk};
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
 
 /// How old a walk may be. Other programs' repositories appear after this at the latest.
 const FRESH: Duration = Duration::from_secs(50);
@@ -87,7 +87,7 @@ impl Catalog {
             .map_err(failed("the catalog cannot be read"))?;
         if age.is_none_or(|age| age > FRESH) {
             let read = inner.read.1;
-            inner.names = walk::repositories(&self.layout, &["_manifests"])?
+            inner.names = walk::repositories(&self.layout, &[layout::MANIFESTS])?
                 .into_iter()
                 .collect();
             inner.walked = Some(now);

@@ -24,7 +24,7 @@ use super::{
     tags::Tags,
     walk,
 };
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
 
 #[derive(Debug)]
 pub(super) struct FsMetadata(Arc<Inner>);
@@ -310,7 +310,7 @@ impl Inner {
 
     fn live(&self) -> Result<Vec<Digest>, StoreError> {
         let mut found = Vec::new();
-        for repository in walk::repositories(&self.layout, &["_layers", "_manifests"])? {
+        for repository in walk::repositories(&self.layout, &[layout::LAYERS, layout::MANIFESTS])? {
             for digest in walk::digests(&self.layout.layers(&repository)) {
                 found.extend(self.links.read(&self.layout.layer(&repository, &digest))?);
             }

@@ -19,7 +19,7 @@ use std::{
 use registry_core::{Clock, store::StoreError};
 
 use super::{disk::Disk, failed};
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
 
 /// How old a temporary file is when nobody writes to it any more.
 const STALE: Duration = Duration::from_secs(24 * 3600);
@@ -264,5 +264,5 @@ impl Publisher {
 fn is_kept(directory: &Path) -> bool {
     !directory
         .components()
-        .any(|part| part.as_os_str() == "tags" || part.as_os_str() == "_uploads")
+        .any(|part| part.as_os_str() == layout::TAGS || part.as_os_str() == layout::UPLOADS)
 }

@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use registry_core::{
     Algorithm, Clock, Digest, Hasher,
-    store::{StoreError, UploadKey, UploadState},
+    store::{StoreError, StoreErrorKind, UploadKey, UploadState},
 };
 
 use super::{
@@ -27,7 +27,7 @@ use super::{
     small::is_absence,
     state::{Saved, StateFile},
 };
-use crate::layout::Layout;
+use crate::layout::{self, Layout};
 
 /// How many bytes may be written before the disk is asked to begin with them.
 const WRITE_BACK: u64 = 32 << 20;
@@ -65,6 +65,11 @@ pub(super) struct Writer {
 
 fn superseded() -> StoreError {
     StoreError::conflict("another request took this upload over, or ended it")
+}
+
+fn unstorable() -> StoreError {
+    let message = "content is stored under sha256 and sha512 only";
+    StoreError::new(StoreErrorKind::Other, message)
 }
 
 fn state_of(epoch: u64, length: u64, hasher: &Hasher) -> UploadState {
@@ -107,7 +112,7 @@ impl Uploads {
         let begin = || -> io::Result<()> {
             // Not durable, as nothing of it need be before there is a blob.
             fs::create_dir_all(&path)?;
-            let started = path.join("startedat");
+            let started = path.join(layout::STARTED_AT);
             let file = disk.create(&started)?;
             disk.write(&file, &started, 0, rfc3339(self.clock.now()).as_bytes())?;
             StateFile::make(disk, path.join("state"), algorithm)
@@ -300,6 +305,9 @@ impl Uploads {
         state: &UploadState,
         algorithm: Algorithm,
     ) -> Result<Digest, StoreError> {
+        if self.state(key)?.is_none() {
+            return Err(superseded());
+        }
         let known = self.live().get(key).cloned();
         let kept = Hasher::restore(&state.hash);
         let fits =
@@ -327,6 +335,9 @@ impl Uploads {
         state: &UploadState,
         digest: &Digest,
     ) -> Result<(), StoreError> {
+        if digest.content_algorithm().is_none() {
+            return Err(unstorable());
+        }
         let path = self.layout.upload(key);
         let disk = &*self.publisher.disk;
         let cannot = "an upload cannot be finished";
@@ -379,7 +390,7 @@ impl Uploads {
     /// Removes what is left of an upload that became a blob. What cannot be removed is purged later.
     fn remove(&self, key: &UploadKey) {
         let path = self.layout.upload(key);
-        for name in ["data", "startedat", "state"] {
+        for name in ["data", layout::STARTED_AT, "state"] {
             let _ = self.publisher.disk.remove_file(&path.join(name));
         }
         let _ = self.publisher.disk.remove_directory(&path);

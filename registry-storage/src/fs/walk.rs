@@ -115,7 +115,7 @@ pub(super) fn repositories(
 
 pub(super) fn uploads(layout: &Layout) -> Result<Vec<OpenUpload>, StoreError> {
     let mut found = Vec::new();
-    for repository in repositories(layout, &["_uploads"])? {
+    for repository in repositories(layout, &[layout::UPLOADS])? {
         for (id, entry) in directories(&layout.uploads(&repository)) {
             let Ok(id) = UploadId::parse(&id) else {
                 continue;
@@ -123,7 +123,7 @@ pub(super) fn uploads(layout: &Layout) -> Result<Vec<OpenUpload>, StoreError> {
             let path = entry.path();
             let time = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
             let Some(made) = time(&path) else { continue };
-            let text = fs::read_to_string(path.join("startedat")).ok();
+            let text = fs::read_to_string(path.join(layout::STARTED_AT)).ok();
             let started = text.and_then(|text| uploads::parsed(&text)).unwrap_or(made);
             let written = time(&path.join("data")).into_iter().chain([started]);
             let modified = written.max().unwrap_or(SystemTime::UNIX_EPOCH);

@@ -1,0 +1,7 @@
+//! Every store against the suite of `registry_core::store::conformance`, and the suite against
+//! stores that are broken on purpose.
+//!
+//! A new store gets a module here with a `Subject` and the two tests that `memory` has.
+
+mod fs;
+mod memory;

@@ -32,7 +32,7 @@ fn lines(config: &Config) -> Vec<String> {
         format!("read-only: {}", on(config.storage.read_only)),
         validation(&config.validation),
         upload_purging(&config.storage),
-        "authentication: none, everybody who can connect may push, pull and delete".to_owned(),
+        "authentication: none, whoever can connect may do all that is on".to_owned(),
     ];
     lines.extend(http(&config.http));
     lines.push(format!(

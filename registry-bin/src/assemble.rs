@@ -66,11 +66,17 @@ fn engine(config: &Config) -> Result<Engine, Failure> {
     Ok(match &config.storage.driver {
         Driver::Filesystem { root, .. } => {
             let store = FsStorage::open(root)?;
-            engine.blobs(store.blobs()).metadata(store.metadata()).build()
+            engine
+                .blobs(store.blobs())
+                .metadata(store.metadata())
+                .build()
         }
         Driver::Inmemory => {
             let store = MemoryStorage::new();
-            engine.blobs(store.blobs()).metadata(store.metadata()).build()
+            engine
+                .blobs(store.blobs())
+                .metadata(store.metadata())
+                .build()
         }
     })
 }

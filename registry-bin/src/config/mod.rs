@@ -11,6 +11,8 @@ mod reader;
 mod resolve;
 mod schema;
 mod source;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};

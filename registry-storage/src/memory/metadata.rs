@@ -14,7 +14,7 @@ use registry_core::{
     access::Visible,
     store::{
         BlobLink, Capabilities, ManifestRecord, MetadataStore, ReferrersFilter, StoreError,
-        StoredManifest, TagChange,
+        StoreErrorKind, StoredManifest, TagChange,
     },
 };
 
@@ -94,6 +94,10 @@ impl MetadataStore for MemoryMetadata {
         digest: &Digest,
         link: BlobLink,
     ) -> Result<(), StoreError> {
+        if digest.content_algorithm().is_none() {
+            let message = format!("{digest} is of an algorithm that nothing is stored under");
+            return Err(StoreError::new(StoreErrorKind::Other, message));
+        }
         self.lock()
             .entry(repository.clone())
             .or_default()

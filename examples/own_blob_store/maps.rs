@@ -10,6 +10,8 @@ use registry_core::{
 
 use crate::upload::Upload;
 
+type Result<T> = std::result::Result<T, StoreError>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Maps {
     pub(crate) blobs: HashMap<Digest, Stored>,
@@ -41,11 +43,7 @@ impl Maps {
     }
 
     /// Supersedes the writer before.
-    pub(crate) fn take_over(
-        &mut self,
-        key: &UploadKey,
-        from: &UploadState,
-    ) -> Result<UploadState, StoreError> {
+    pub(crate) fn take_over(&mut self, key: &UploadKey, from: &UploadState) -> Result<UploadState> {
         let upload = self.newest(key, from)?;
         upload.epoch += 1;
         Ok(upload.state())
@@ -56,7 +54,7 @@ impl Maps {
         key: &UploadKey,
         at: &UploadState,
         bytes: &[u8],
-    ) -> Result<UploadState, StoreError> {
+    ) -> Result<UploadState> {
         let upload = self.newest(key, at)?;
         upload.bytes.extend_from_slice(bytes);
         upload.modified = SystemClock.now();
@@ -64,11 +62,7 @@ impl Maps {
     }
 
     /// What `state` covers never changes: it need not be the newest.
-    pub(crate) fn covered(
-        &self,
-        key: &UploadKey,
-        state: &UploadState,
-    ) -> Result<&[u8], StoreError> {
+    pub(crate) fn covered(&self, key: &UploadKey, state: &UploadState) -> Result<&[u8]> {
         let bytes = self.uploads.get(key).map(|upload| &upload.bytes[..]);
         let covered = bytes.and_then(|bytes| bytes.get(..usize::try_from(state.length).ok()?));
         covered.ok_or_else(|| StoreError::conflict("the upload is gone"))
@@ -79,7 +73,7 @@ impl Maps {
         key: &UploadKey,
         state: &UploadState,
         digest: &Digest,
-    ) -> Result<(), StoreError> {
+    ) -> Result<()> {
         if digest.content_algorithm().is_none() {
             return Err(StoreError::new(
                 StoreErrorKind::Other,
@@ -94,7 +88,7 @@ impl Maps {
     }
 
     /// The upload, if `state` is its newest.
-    fn newest(&mut self, key: &UploadKey, state: &UploadState) -> Result<&mut Upload, StoreError> {
+    fn newest(&mut self, key: &UploadKey, state: &UploadState) -> Result<&mut Upload> {
         let found = self.uploads.get_mut(key);
         let newest = found.filter(|upload| upload.state() == *state);
         newest.ok_or_else(|| StoreError::conflict("somebody else went on with it"))

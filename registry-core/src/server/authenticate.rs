@@ -6,7 +6,7 @@ use http::request::Parts;
 
 use super::service::{Peer, Settings};
 use crate::{
-    access::{Access, AuthError, AuthRequest, Principal},
+    access::{Access, AuthError, AuthRequest, Context, Principal},
     error::{Error, ErrorCode, Result},
     event::{Event, EventAction},
     protocol::headers,
@@ -17,7 +17,7 @@ use crate::{
 pub(super) async fn principal(
     settings: &Settings,
     parts: &Parts,
-    request_id: &Arc<str>,
+    context: &Context,
     wanted: Vec<Access>,
 ) -> Result<Principal> {
     let Some(authenticator) = &settings.authenticator else {
@@ -49,10 +49,9 @@ pub(super) async fn principal(
                         }
                         _ => None,
                     },
-                    request_id: Some(Arc::clone(request_id)),
-                    client: peer.map(|peer| peer.ip()),
-                    user_agent: headers::text(&parts.headers, &http::header::USER_AGENT)
-                        .map(Into::into),
+                    request_id: context.request_id.clone(),
+                    client: context.client,
+                    user_agent: context.user_agent.clone(),
                 };
                 sink.publish(&event).await.map_err(|error| {
                     Error::new(ErrorCode::Unavailable, "the event could not be published")

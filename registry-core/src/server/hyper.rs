@@ -6,7 +6,13 @@
 //! service's.)
 
 use std::{
-    convert::Infallible, error::Error as StdError, fmt, io, net::SocketAddr, sync::Arc,
+    convert::Infallible,
+    error::Error as StdError,
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -20,9 +26,10 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, UnixListener},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
+    time::Sleep,
 };
 use tower_service::Service;
 
@@ -212,7 +219,7 @@ impl Server {
     }
 
     /// Serves until `end`, then lets running requests finish, at most for as long as
-    /// [`drain`](Self::drain) says. Whether all of them did.
+    /// [`drain`](Self::drain) says: what runs then is cut off. Whether all of them did.
     pub async fn serve<L, S, B>(
         self,
         mut listener: L,
@@ -231,6 +238,7 @@ impl Server {
     {
         let builder = Arc::new(self.builder());
         let graceful = GracefulShutdown::new();
+        let (cut, _) = watch::channel(());
         let places = Arc::new(Semaphore::new(self.connections.min(Semaphore::MAX_PERMITS)));
         let mut end = std::pin::pin!(end);
         loop {
@@ -264,22 +272,37 @@ impl Server {
                     }
                 }
             });
+            let stream = TokioIo::new(Prompt::new(stream, self.header_timeout));
             let connection = builder
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection(stream, service)
                 .into_owned();
             let connection = graceful.watch(connection);
             let on_error = self.on_error.clone();
+            let mut cut = cut.subscribe();
             tokio::spawn(async move {
-                if let (Err(error), Some(on_error)) = (connection.await, on_error) {
+                let cut_off = async {
+                    if cut.changed().await.is_err() {
+                        // Nobody bounds it any more.
+                        std::future::pending().await
+                    }
+                };
+                let ended = tokio::select! {
+                    ended = connection => ended,
+                    () = cut_off => Ok(()),
+                };
+                if let (Err(error), Some(on_error)) = (ended, on_error) {
                     on_error(&*error);
                 }
                 drop(place);
             });
         }
         drop(listener);
-        tokio::time::timeout(self.drain, graceful.shutdown())
-            .await
-            .is_ok()
+        let drained = tokio::time::timeout(self.drain, graceful.shutdown()).await;
+        if drained.is_err() {
+            cut.send_replace(());
+            cut.closed().await;
+        }
+        drained.is_ok()
     }
 
     fn report(&self, error: &io::Error) {
@@ -308,5 +331,81 @@ impl Server {
             .keep_alive_interval(self.idle_timeout)
             .keep_alive_timeout(self.header_timeout);
         builder
+    }
+}
+
+/// What a connection over HTTP/2 begins with (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A connection that must show in time which version of HTTP it speaks. From there on the version's
+/// own time-outs hold.
+struct Prompt<C> {
+    connection: C,
+    timer: Option<Pin<Box<Sleep>>>,
+    seen: usize,
+}
+
+impl<C> Prompt<C> {
+    fn new(connection: C, timeout: Duration) -> Self {
+        Self {
+            connection,
+            timer: Some(Box::pin(tokio::time::sleep(timeout))),
+            seen: 0,
+        }
+    }
+}
+
+impl<C: AsyncRead + Unpin> AsyncRead for Prompt<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let Some(timer) = &mut this.timer else {
+            return Pin::new(&mut this.connection).poll_read(cx, buffer);
+        };
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut this.connection).poll_read(cx, buffer);
+        if polled.is_pending() && timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        let ahead = PREFACE.get(this.seen..).unwrap_or_default();
+        this.seen += read.len();
+        if read.len() >= ahead.len() || !ahead.starts_with(read) {
+            this.timer = None;
+        }
+        polled
+    }
+}
+
+impl<C: AsyncWrite + Unpin> AsyncWrite for Prompt<C> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_shutdown(cx)
     }
 }

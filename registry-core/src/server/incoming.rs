@@ -37,6 +37,8 @@ struct Shared {
     pieces: Pieces,
     begun: bool,
     ended: bool,
+    /// Whether it ended before its end: what is left cannot be told from the next request.
+    failed: bool,
 }
 
 impl Incoming {
@@ -63,6 +65,7 @@ impl Incoming {
             pieces: Box::pin(pieces),
             begun: false,
             ended,
+            failed: false,
         };
         Self {
             shared: Arc::new(Mutex::new(shared)),
@@ -110,12 +113,12 @@ impl Incoming {
 
     /// Reads on after a refusal, to a bound. Whether the connection can go on afterwards.
     pub(super) async fn drain(&self) -> bool {
-        let (begun, ended) = {
+        let (begun, ended, failed) = {
             let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            (shared.begun, shared.ended)
+            (shared.begun, shared.ended, shared.failed)
         };
         if ended {
-            return true;
+            return !failed;
         }
         // Reading would ask the client for a body that it has not sent, or for one known to be long.
         let asked = self.awaits_continue && !begun;
@@ -149,6 +152,7 @@ impl Stream for Reading {
         let polled = shared.pieces.as_mut().poll_next(cx);
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
             shared.ended = true;
+            shared.failed = !matches!(polled, Poll::Ready(None));
         }
         polled
     }

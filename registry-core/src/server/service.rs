@@ -104,8 +104,8 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A request and what was answered, for logs and counters.
-#[derive(Clone, Copy, Debug)]
+/// A request and what was answered, for logs and counters. `Debug` shows neither headers nor query.
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Exchange<'a> {
     /// The method.
@@ -126,6 +126,21 @@ pub struct Exchange<'a> {
     pub error: Option<&'a Error>,
     /// From the head of the request to the head of the answer.
     pub took: Duration,
+}
+
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .field("version", &self.version)
+            .field("context", &self.context)
+            .field("status", &self.status)
+            .field("length", &self.length)
+            .field("error", &self.error)
+            .field("took", &self.took)
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(feature = "tokio")]
@@ -317,8 +332,7 @@ where
         .and_then(|found| found.client.as_ref()?.parse().ok());
     context.client = client.or(peer);
     context.user_agent = headers::text(&parts.headers, &header::USER_AGENT).map(Into::into);
-    let request_id: Arc<str> = settings.entropy.random_hex().into();
-    context.request_id = Some(Arc::clone(&request_id));
+    context.request_id = Some(settings.entropy.random_hex().into());
 
     let result = async {
         let path = parts
@@ -333,7 +347,7 @@ where
             route.access(&parts.method, from.as_ref())
         });
         let wanted = wanted.unwrap_or_default();
-        context.principal = authenticate::principal(&settings, &parts, &request_id, wanted).await?;
+        context.principal = authenticate::principal(&settings, &parts, &context, wanted).await?;
         let route = route?;
         if !route.allows(&parts.method) {
             let error = Error::new(
@@ -415,10 +429,12 @@ async fn dispatch(
         place,
         incoming,
     };
-    if matches!(parts.method, Method::GET | Method::HEAD) {
-        return handlers::handle(received, route).await;
-    }
-    let answer = task::detached(&*settings.runtime, handlers::handle(received, route)).await;
+    let handled = handlers::handle(received, route);
+    let answer = if matches!(parts.method, Method::GET | Method::HEAD) {
+        task::caught(handled).await
+    } else {
+        task::detached(&*settings.runtime, handled).await
+    };
     answer.unwrap_or_else(|| {
         Err(Error::new(
             ErrorCode::Unknown,

@@ -1,13 +1,25 @@
-//! Tasks that go on although whoever waits for them leaves.
+//! Work whose panics stay inside, and tasks that go on although whoever waits for them leaves.
 
 use std::{
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use crate::runtime::Runtime;
+
+/// Waits for `work`: `None` when it panicked. It is dropped with whoever waits.
+pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    // Nothing of it is looked at again after a panic.
+    std::future::poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
+    })
+    .await
+}
 
 /// Runs `work` as a task of its own and waits for what it gives: `None` when it panicked, or the
 /// runtime dropped it.

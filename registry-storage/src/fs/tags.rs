@@ -13,6 +13,7 @@ use registry_core::{Clock, RepositoryName, Tag, store::StoreError};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::{
+    disk::Disk,
     failed,
     publish::{Publisher, Unsynced},
     small::{Stamp, is_absence},
@@ -94,10 +95,7 @@ impl Tags {
                 Err(error) if is_absence(&error) => {}
                 result => result?,
             }
-            match fs::remove_dir_all(self.layout.tag(repository, tag)) {
-                Err(error) if is_absence(&error) => Ok(()),
-                result => result,
-            }
+            remove_tree(disk, &self.layout.tag(repository, tag))
         };
         remove().map_err(failed("a tag cannot be removed"))?;
         unsynced.add(&self.layout.tags(repository));
@@ -140,6 +138,24 @@ impl Tags {
             names.insert(repository.clone(), known);
         }
         Ok(tags)
+    }
+}
+
+/// Removes a directory with everything in it; fine where there is none.
+fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    for (_, entry) in walk::entries(path)? {
+        if entry.file_type()?.is_dir() {
+            remove_tree(disk, &entry.path())?;
+        } else {
+            match disk.remove_file(&entry.path()) {
+                Err(error) if is_absence(&error) => {}
+                result => result?,
+            }
+        }
+    }
+    match disk.remove_directory(path) {
+        Err(error) if is_absence(&error) => Ok(()),
+        result => result,
     }
 }
 

@@ -3,5 +3,6 @@
 //!
 //! A new store gets a module here with a `Subject` and the two tests that `memory` has.
 
+mod crash;
 mod fs;
 mod memory;

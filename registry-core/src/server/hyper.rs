@@ -273,9 +273,7 @@ impl Server {
                 }
             });
             let stream = TokioIo::new(Prompt::new(stream, self.header_timeout));
-            let connection = builder
-                .serve_connection(stream, service)
-                .into_owned();
+            let connection = builder.serve_connection(stream, service).into_owned();
             let connection = graceful.watch(connection);
             let on_error = self.on_error.clone();
             let mut cut = cut.subscribe();

@@ -1,0 +1,205 @@
+//! The server, on sockets.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{Request, Version};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use registry_core::server::{
+    RegistryService,
+    hyper::{Listener, Server},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use crate::probe::{Probe, Verbs};
+
+const GET: &str = "GET /v2/ HTTP/1.1\r\nHost: r\r\n\r\n";
+const LONG: Duration = Duration::from_secs(3600);
+
+struct Running {
+    end: oneshot::Sender<()>,
+    served: JoinHandle<bool>,
+    verbs: Verbs,
+}
+
+impl Running {
+    fn new(server: Server, listener: impl Listener + 'static) -> Self {
+        let (probe, verbs) = Probe::new();
+        let (end, ended) = oneshot::channel::<()>();
+        let service = RegistryService::new(Arc::clone(&probe));
+        let served = tokio::spawn(server.serve(listener, service, async {
+            let _ = ended.await;
+        }));
+        Self { end, served, verbs }
+    }
+
+    async fn on_tcp(server: Server) -> (Self, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (Self::new(server, listener), address)
+    }
+}
+
+/// Fails where waiting would go on for ever.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(20), what).await;
+    waited.expect("it hangs")
+}
+
+/// Reads one answer and returns its head.
+async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(soon(stream.read_u8()).await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    soon(stream.read_exact(&mut body)).await.unwrap();
+    head
+}
+
+async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &str) -> String {
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    answer(stream).await
+}
+
+/// Waits until the server closes the connection.
+async fn closed(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = soon(stream.read_to_end(&mut rest)).await;
+}
+
+/// A connection with half of an upload under way.
+async fn uploading(running: &mut Running, address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let start = "POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: r\r\nContent-Length: 0\r\n\r\n";
+    let head = ask(&mut stream, start).await;
+    let target = head
+        .lines()
+        .find_map(|line| line.strip_prefix("location: "));
+    let target = target.unwrap().split('?').next().unwrap();
+    let patch = format!("PATCH {target} HTTP/1.1\r\nHost: r\r\nContent-Length: 10\r\n\r\nhello");
+    stream.write_all(patch.as_bytes()).await.unwrap();
+    soon(running.verbs.entered("append_upload")).await;
+    stream
+}
+
+#[tokio::test]
+async fn a_connection_is_kept() {
+    let (_running, address) = Running::on_tcp(Server::new()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for _ in 0..2 {
+        assert!(ask(&mut stream, GET).await.starts_with("http/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn http2_is_spoken_with_those_who_begin_with_it() {
+    let (_running, address) = Running::on_tcp(Server::new()).await;
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream)
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(format!("http://{address}/v2/"));
+    let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
+    let answer = soon(sender.send_request(request)).await.unwrap();
+    assert_eq!(answer.version(), Version::HTTP_2);
+    assert_eq!(answer.status(), 200);
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "{}");
+}
+
+#[tokio::test]
+async fn unix_sockets_are_served() {
+    let name = format!("registry-http-{}.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let running = Running::new(Server::new(), UnixListener::bind(&path).unwrap());
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(ask(&mut stream, GET).await.starts_with("http/1.1 200"));
+    drop(running);
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait() {
+    let (_running, address) = Running::on_tcp(Server::new().connections(1)).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    ask(&mut first, GET).await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(GET.as_bytes()).await.unwrap();
+    // Enough turns for the second to be served, were it accepted.
+    for _ in 0..50 {
+        ask(&mut first, GET).await;
+    }
+    let early = second.try_read(&mut [0]).unwrap_err();
+    assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock);
+    drop(first);
+    assert!(answer(&mut second).await.starts_with("http/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_head_must_come_in_time() {
+    let server = Server::new().header_timeout(Duration::from_millis(100));
+    let (_running, address) = Running::on_tcp(server).await;
+    for sent in ["", "P", "PRI * HTTP/2.0\r\n", "GET /v2/ HTTP/1.1\r\nHost:"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        closed(&mut stream).await;
+    }
+}
+
+#[tokio::test]
+async fn a_running_upload_finishes_after_the_end() {
+    let (mut running, address) = Running::on_tcp(Server::new().drain(LONG)).await;
+    let mut stream = uploading(&mut running, address).await;
+    running.end.send(()).unwrap();
+    // The listener is gone once the end was noticed.
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(ask(&mut stream, "world").await.starts_with("http/1.1 202"));
+    assert!(soon(running.served).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_hanging_upload_is_cut_after_the_bound() {
+    let server = Server::new().drain(Duration::from_millis(50));
+    let (mut running, address) = Running::on_tcp(server).await;
+    let mut stream = uploading(&mut running, address).await;
+    running.end.send(()).unwrap();
+    assert!(!soon(running.served).await.unwrap());
+    closed(&mut stream).await;
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_delay_the_end() {
+    let (running, address) = Running::on_tcp(Server::new().drain(LONG)).await;
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    ask(&mut kept, GET).await;
+    running.end.send(()).unwrap();
+    assert!(soon(running.served).await.unwrap());
+    closed(&mut kept).await;
+}
+
+#[tokio::test]
+async fn too_many_headers_are_refused() {
+    let (_running, address) = Running::on_tcp(Server::new().max_headers(10)).await;
+    for (count, status) in [(9, "http/1.1 200"), (10, "http/1.1 431")] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let more: String = (0..count).map(|n| format!("X-{n}: x\r\n")).collect();
+        let asked = format!("GET /v2/ HTTP/1.1\r\nHost: r\r\n{more}\r\n");
+        assert!(ask(&mut stream, &asked).await.starts_with(status));
+    }
+}

@@ -1,0 +1,444 @@
+//! The service, without sockets.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Builder};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use registry_core::{
+    Algorithm, Context, ErrorCode,
+    access::{
+        Access, AuthError, AuthRequest, Authenticator, Authorizer, Challenge, Credentials,
+        Decision, Principal, Resource, Visible,
+    },
+    event::{Event, EventAction, EventError, EventSink},
+    layer::Authorized,
+    server::{Body, DRAINED, Peer, RegistryService},
+};
+use tower_service::Service;
+
+use crate::probe::{Probe, Verbs};
+
+type AnyBody = UnsyncBoxBody<Bytes, io::Error>;
+type Log = Arc<Mutex<Vec<&'static str>>>;
+
+const INDEX: &str = r#"{"schemaVersion":2,"manifests":[]}"#;
+const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+const ALICE: &str = "Basic YWxpY2U6cHc=";
+const BOB: &str = "Basic Ym9iOnB3";
+
+fn bytes(content: impl Into<Bytes>) -> AnyBody {
+    Full::new(content.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+fn streamed(
+    pieces: impl futures_core::Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> AnyBody {
+    StreamBody::new(pieces.map(|piece| piece.map(Frame::data))).boxed_unsync()
+}
+
+fn request(method: &str, target: &str) -> Builder {
+    Request::builder().method(method).uri(target)
+}
+
+async fn send<F>(
+    service: &RegistryService<F>,
+    request: Builder,
+    body: impl Into<Option<AnyBody>>,
+) -> Response<Body>
+where
+    RegistryService<F>:
+        Service<Request<AnyBody>, Response = Response<Body>, Error = Infallible> + Clone,
+{
+    let body = body.into().unwrap_or_else(|| bytes(""));
+    let request = request.body(body).unwrap();
+    service.clone().call(request).await.unwrap()
+}
+
+async fn text(response: Response<Body>) -> String {
+    let body = response.into_body().collect().await.unwrap();
+    String::from_utf8(body.to_bytes().to_vec()).unwrap()
+}
+
+fn said(response: &Response<Body>, name: HeaderName) -> Option<&str> {
+    Some(response.headers().get(name)?.to_str().unwrap())
+}
+
+#[track_caller]
+fn location(response: &Response<Body>) -> &str {
+    said(response, header::LOCATION).unwrap()
+}
+
+fn probed() -> (RegistryService, Arc<Probe>, Verbs) {
+    let (probe, verbs) = Probe::new();
+    (RegistryService::new(Arc::clone(&probe)), probe, verbs)
+}
+
+async fn started(service: &RegistryService) -> String {
+    let answer = send(service, request("POST", "/v2/a/blobs/uploads/"), None).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    location(&answer).to_owned()
+}
+
+fn manifest(target: &str) -> Builder {
+    request("PUT", target).header(header::CONTENT_TYPE, INDEX_TYPE)
+}
+
+#[tokio::test]
+async fn it_stands_under_a_prefix() {
+    let service = probed().0.prefix("/x");
+    let answer = send(&service, request("POST", "/x/v2/a/blobs/uploads/"), None).await;
+    assert!(location(&answer).starts_with("/x/v2/a/blobs/uploads/"));
+    let answer = send(&service, manifest("/x/v2/a/manifests/t"), bytes(INDEX)).await;
+    let digest = Algorithm::Sha256.digest(INDEX.as_bytes());
+    assert_eq!(
+        location(&answer),
+        format!("/x/v2/a/manifests/{digest}").as_str()
+    );
+    let answer = send(&service, request("GET", "/v2/"), None).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+}
+
+#[derive(Clone)]
+struct Hello;
+
+impl Service<Request<AnyBody>> for Hello {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<AnyBody>) -> Self::Future {
+        ready(Ok(Response::new(Full::from("hello"))))
+    }
+}
+
+#[tokio::test]
+async fn other_paths_are_the_fallbacks() {
+    let service = probed().0;
+    for path in ["/", "/v2x", "/other"] {
+        let answer = send(&service, request("GET", path), None).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    }
+    let service = service.fallback(Hello);
+    for path in ["/", "/v2x", "/other"] {
+        let answer = send(&service, request("GET", path), None).await;
+        assert_eq!(text(answer).await, "hello");
+    }
+    let answer = send(&service, request("GET", "/v2/"), None).await;
+    assert_eq!(text(answer).await, "{}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_without_progress_is_given_up_and_what_came_is_kept() {
+    let service = probed().0.patience(Duration::from_secs(7));
+    let upload = started(&service).await;
+    let begun = tokio::time::Instant::now();
+    let stalling = stream::iter([Ok(Bytes::from("hello"))]).chain(stream::pending());
+    let answer = send(&service, request("PATCH", &upload), streamed(stalling)).await;
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(said(&answer, header::CONNECTION), Some("close"));
+    assert!(begun.elapsed() >= Duration::from_secs(7));
+    let answer = send(&service, request("GET", &upload), None).await;
+    assert_eq!(said(&answer, header::RANGE), Some("0-4"));
+    let answer = send(
+        &service,
+        manifest("/v2/a/manifests/t"),
+        streamed(stream::pending()),
+    )
+    .await;
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
+async fn what_changes_something_goes_on_without_its_client() {
+    let (service, probe, mut verbs) = probed();
+    let digest = Algorithm::Sha256.digest(b"hello");
+    let finish = format!("{}&digest={digest}", started(&service).await);
+    let blob = format!("/v2/a/blobs/{digest}");
+    for (verb, begun, body, target) in [
+        (
+            "put_manifest",
+            manifest("/v2/a/manifests/t"),
+            INDEX,
+            "/v2/a/manifests/t",
+        ),
+        ("finish_upload", request("PUT", &finish), "hello", &blob),
+    ] {
+        *probe.held.lock().unwrap() = Some(verb);
+        let leaving = {
+            let service = service.clone();
+            tokio::spawn(async move { send(&service, begun, bytes(body)).await })
+        };
+        verbs.entered(verb).await;
+        leaving.abort();
+        assert!(leaving.await.unwrap_err().is_cancelled());
+        probe.gate.add_permits(1);
+        verbs.left(verb).await;
+        let answer = send(&service, request("HEAD", target), None).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{verb}");
+        drop(probe.gate.forget_permits(1));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_and_survived() {
+    let (service, probe, _verbs) = probed();
+    for (verb, asked) in [
+        ("put_manifest", manifest("/v2/a/manifests/t")),
+        ("get_manifest", request("GET", "/v2/a/manifests/t")),
+    ] {
+        *probe.panics.lock().unwrap() = Some(verb);
+        let answer = send(&service, asked, bytes(INDEX)).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{verb}");
+    }
+    *probe.panics.lock().unwrap() = None;
+    let answer = send(&service, manifest("/v2/a/manifests/t"), bytes(INDEX)).await;
+    assert_eq!(answer.status(), StatusCode::CREATED);
+}
+
+/// Knows alice, lets anonymous clients in, and cannot say anything about tokens.
+#[derive(Debug)]
+struct Door;
+
+#[async_trait]
+impl Authenticator for Door {
+    async fn authenticate(&self, request: &AuthRequest<'_>) -> Result<Principal, AuthError> {
+        match &request.credentials {
+            Credentials::None => Ok(Principal::anonymous()),
+            Credentials::Basic { username, .. } if &**username == "alice" => {
+                Ok(Principal::named("alice"))
+            }
+            Credentials::Bearer(_) => Err(AuthError::Unavailable("down".into())),
+            _ => Err(AuthError::Rejected("wrong password")),
+        }
+    }
+
+    fn challenge(&self, _: &[Access]) -> Challenge {
+        Challenge::basic("here")
+    }
+}
+
+/// Permits nothing.
+#[derive(Debug)]
+struct Judge(Log);
+
+#[async_trait]
+impl Authorizer for Judge {
+    async fn permitted(&self, _: &Context, _: &Resource) -> Result<Decision, AuthError> {
+        self.0.lock().unwrap().push("decided");
+        Ok(Decision::only([]))
+    }
+
+    async fn visible(&self, _: &Context) -> Result<Visible, AuthError> {
+        Ok(Visible::none())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Sink(Mutex<Vec<Event>>);
+
+#[async_trait]
+impl EventSink for Sink {
+    async fn publish(&self, event: &Event) -> Result<(), EventError> {
+        self.0.lock().unwrap().push(event.clone());
+        Ok(())
+    }
+}
+
+fn closed() -> (RegistryService, Log) {
+    let log = Log::default();
+    let judge = Arc::new(Judge(Arc::clone(&log)));
+    let registry = Authorized::new(Probe::new().0, judge);
+    (RegistryService::new(registry), log)
+}
+
+/// `count` pieces of 1 KiB, how many of which were asked for.
+fn counted(count: usize, log: &Log) -> (AnyBody, Arc<AtomicUsize>) {
+    let polled = Arc::new(AtomicUsize::new(0));
+    let (counter, log) = (Arc::clone(&polled), Arc::clone(log));
+    let pieces = stream::iter(0..count).map(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        log.lock().unwrap().push("polled");
+        Ok(Bytes::from_static(&[0; 1024]))
+    });
+    (streamed(pieces), polled)
+}
+
+#[tokio::test]
+async fn a_refused_body_is_read_after_the_decision_and_to_a_bound() {
+    let (service, log) = closed();
+    let upload = "/v2/a/blobs/uploads/u";
+    let (body, polled) = counted(100_000, &log);
+    let answer = send(&service, request("PATCH", upload), body).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert_eq!(said(&answer, header::CONNECTION), Some("close"));
+    assert_eq!(log.lock().unwrap()[..2], ["decided", "polled"]);
+    assert!(polled.load(Ordering::Relaxed) as u64 <= DRAINED / 1024 + 1);
+
+    let (body, polled) = counted(10, &log);
+    let answer = send(&service, request("PATCH", upload), body).await;
+    assert_eq!(said(&answer, header::CONNECTION), None);
+    assert_eq!(polled.load(Ordering::Relaxed), 10);
+
+    let (body, polled) = counted(10, &log);
+    let asked = request("PATCH", upload).header(header::EXPECT, "100-continue");
+    let answer = send(&service, asked, body).await;
+    assert_eq!(said(&answer, header::CONNECTION), Some("close"));
+    assert_eq!(polled.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn who_is_asking_decides_the_refusal() {
+    let sink = Arc::new(Sink::default());
+    let (service, _) = closed();
+    let service = service
+        .authenticator(Door)
+        .events(Arc::<Sink>::clone(&sink))
+        .trusted_proxies(|ip| ip.is_loopback());
+    let asked = |shown: &str| {
+        let asked = request("GET", "/v2/a/tags/list")
+            .extension(Peer("127.0.0.1:1".parse().unwrap()))
+            .header("x-forwarded-for", "203.0.113.9");
+        match shown {
+            "" => asked,
+            shown => asked.header(header::AUTHORIZATION, shown),
+        }
+    };
+    for (shown, status, challenge) in [
+        ("", 401, Some("Basic realm=\"here\"")),
+        (ALICE, 403, None),
+        ("Bearer t", 503, None),
+    ] {
+        let answer = send(&service, asked(shown), None).await;
+        assert_eq!(answer.status(), status, "{shown}");
+        assert_eq!(said(&answer, header::WWW_AUTHENTICATE), challenge);
+    }
+    assert!(sink.0.lock().unwrap().is_empty());
+    let answer = send(&service, asked(BOB), None).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(said(&answer, header::WWW_AUTHENTICATE).is_some());
+    let events = sink.0.lock().unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].action, EventAction::LoginFailed);
+    assert_eq!(events[0].actor.as_deref(), Some("bob"));
+    assert_eq!(events[0].client, "203.0.113.9".parse().ok());
+}
+
+#[tokio::test]
+async fn without_an_authenticator_a_password_is_not_looked_at() {
+    let asked = request("GET", "/v2/").header(header::AUTHORIZATION, BOB);
+    let answer = send(&probed().0, asked, None).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn hints_come_back_and_forged_ones_do_not_count() {
+    let (service, probe, _verbs) = probed();
+    let service = service.secret(b"one");
+    let upload = started(&service).await;
+    let answer = send(&service, request("PATCH", &upload), bytes("ab")).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let next = location(&answer).to_owned();
+    let (rest, _) = next.split_once("hint=").unwrap();
+    let forged = format!("{rest}hint={}", upload.split_once("hint=").unwrap().1);
+    let forged = forged.replace("hint=", "hint=AAAA");
+    assert_eq!(
+        send(&service, request("PATCH", &forged), bytes("cd"))
+            .await
+            .status(),
+        StatusCode::ACCEPTED
+    );
+    let other = service.clone().secret(b"two");
+    let upload = started(&service).await;
+    send(&other, request("PATCH", &upload), bytes("ab")).await;
+    let hints = probe.hints.lock().unwrap();
+    assert_eq!(hints[0].as_ref().unwrap().length, 0);
+    assert_eq!(hints[1..], [None, None]);
+}
+
+#[tokio::test]
+async fn only_trusted_peers_say_where_we_are() {
+    let clients = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&clients);
+    let service = probed()
+        .0
+        .trusted_proxies(|ip| ip.to_string() == "10.0.0.1")
+        .on_response(move |exchange| seen.lock().unwrap().push(exchange.context.client));
+    let asked = |peer: &str| {
+        request("POST", "/v2/a/blobs/uploads/")
+            .extension(Peer(peer.parse().unwrap()))
+            .header(header::HOST, "inside:5000")
+            .header("x-forwarded-proto", "https")
+            .header("x-forwarded-host", "r.example")
+            .header("x-forwarded-for", "203.0.113.9")
+    };
+    let answer = send(&service, asked("10.0.0.1:1"), None).await;
+    assert!(location(&answer).starts_with("https://r.example/v2/a/"));
+    let answer = send(&service, asked("10.0.0.2:1"), None).await;
+    assert!(location(&answer).starts_with("/v2/a/"));
+    let absolute = service.clone().relative_locations(false);
+    let answer = send(&absolute, asked("10.0.0.2:1"), None).await;
+    assert!(location(&answer).starts_with("http://inside:5000/v2/a/"));
+    let named = service.host("https://h.example/");
+    let answer = send(&named, asked("10.0.0.2:1"), None).await;
+    assert!(location(&answer).starts_with("https://h.example/v2/a/"));
+    let clients = clients.lock().unwrap();
+    let found: Vec<_> = clients.iter().map(|ip| ip.unwrap().to_string()).collect();
+    assert_eq!(found, ["203.0.113.9", "10.0.0.2", "10.0.0.2", "10.0.0.2"]);
+}
+
+#[tokio::test]
+async fn answers_are_shown_and_carry_the_headers_that_were_added() {
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&shown);
+    let name = HeaderName::from_static("x-added");
+    let service = probed()
+        .0
+        .header(name.clone(), HeaderValue::from_static("yes"))
+        .on_response(move |exchange| {
+            let error = exchange.error.map(registry_core::Error::code);
+            let told = (exchange.status.as_u16(), exchange.length, error);
+            seen.lock().unwrap().push((told, format!("{exchange:?}")));
+        });
+    let asked = request("GET", "/v2/?hint=hunter2").header(header::AUTHORIZATION, "hunter2");
+    let answer = send(&service, asked, None).await;
+    assert_eq!(said(&answer, name.clone()), Some("yes"));
+    let answer = send(&service, request("GET", "/v2/a/tags/list"), None).await;
+    assert_eq!(said(&answer, name), Some("yes"));
+    let length = answer.body().len();
+    let shown = shown.lock().unwrap();
+    assert_eq!(shown[0].0, (200, Some(2), None));
+    assert_eq!(shown[1].0, (404, length, Some(ErrorCode::NameUnknown)));
+    assert!(!shown[0].1.contains("hunter2"), "{}", shown[0].1);
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let value = HeaderValue::from_static("hunter2");
+    let service = RegistryService::new(Probe::new().0)
+        .secret(b"hunter2")
+        .header(header::SERVER, value);
+    let shown = format!("{service:?}");
+    assert!(shown.contains("Probe") && !shown.contains("hunter2"));
+    let numbers = format!("{:?}", b"hunter2");
+    assert!(!shown.contains(numbers.trim_matches(['[', ']'])));
+}

@@ -94,6 +94,7 @@ impl MetadataStore for MemoryMetadata {
         digest: &Digest,
         link: BlobLink,
     ) -> Result<(), StoreError> {
+        super::storable(digest)?;
         self.lock()
             .entry(repository.clone())
             .or_default()
@@ -129,6 +130,7 @@ impl MetadataStore for MemoryMetadata {
         record: ManifestRecord,
         tags: &[(Tag, Expect)],
     ) -> Result<Vec<TagChange>, StoreError> {
+        super::storable(&record.descriptor.digest)?;
         let mut repositories = self.lock();
         let inside = repositories.entry(repository.clone()).or_default();
         let digest = record.descriptor.digest.clone();

@@ -16,8 +16,7 @@ use futures_util::{StreamExt as _, stream};
 use registry_core::{
     Algorithm, Blob, BlobSource, ByteRange, ByteStream, Clock, Digest, Hasher, Location,
     store::{
-        BlobStore, BodyEnd, OpenUpload, StoreError, StoredBlob, UploadKey,
-        UploadState, Written,
+        BlobStore, BodyEnd, OpenUpload, StoreError, StoredBlob, UploadKey, UploadState, Written,
     },
 };
 

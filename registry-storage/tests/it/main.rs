@@ -5,3 +5,4 @@
 
 mod fs;
 mod memory;
+mod sqlite;

@@ -3,6 +3,7 @@
 //!
 //! A new store gets a module here with a `Subject` and the two tests that `memory` has.
 
+mod broken;
 mod fs;
 mod memory;
 mod sqlite;

@@ -16,8 +16,7 @@ use futures_util::{StreamExt as _, stream};
 use registry_core::{
     Algorithm, Blob, BlobSource, ByteRange, ByteStream, Clock, Digest, Hasher, Location,
     store::{
-        BlobStore, BodyEnd, OpenUpload, StoreError, StoreErrorKind, StoredBlob, UploadKey,
-        UploadState, Written,
+        BlobStore, BodyEnd, OpenUpload, StoreError, StoredBlob, UploadKey, UploadState, Written,
     },
 };
 
@@ -225,10 +224,7 @@ impl BlobStore for MemoryBlobs {
         state: UploadState,
         digest: &Digest,
     ) -> Result<(), StoreError> {
-        if digest.content_algorithm().is_none() {
-            let message = "content is stored under sha256 and sha512 only";
-            return Err(StoreError::new(StoreErrorKind::Other, message));
-        }
+        super::storable(digest)?;
         let mut inner = self.lock();
         if !inner
             .uploads

@@ -14,7 +14,7 @@ use registry_core::{
     access::Visible,
     store::{
         BlobLink, Capabilities, ManifestRecord, MetadataStore, ReferrersFilter, StoreError,
-        StoreErrorKind, StoredManifest, TagChange,
+        StoredManifest, TagChange,
     },
 };
 
@@ -94,10 +94,7 @@ impl MetadataStore for MemoryMetadata {
         digest: &Digest,
         link: BlobLink,
     ) -> Result<(), StoreError> {
-        if digest.content_algorithm().is_none() {
-            let message = format!("{digest} is of an algorithm that nothing is stored under");
-            return Err(StoreError::new(StoreErrorKind::Other, message));
-        }
+        super::storable(digest)?;
         self.lock()
             .entry(repository.clone())
             .or_default()
@@ -133,6 +130,7 @@ impl MetadataStore for MemoryMetadata {
         record: ManifestRecord,
         tags: &[(Tag, Expect)],
     ) -> Result<Vec<TagChange>, StoreError> {
+        super::storable(&record.descriptor.digest)?;
         let mut repositories = self.lock();
         let inside = repositories.entry(repository.clone()).or_default();
         let digest = record.descriptor.digest.clone();

@@ -9,8 +9,8 @@ mod metadata;
 use std::sync::Arc;
 
 use registry_core::{
-    Clock, SystemClock,
-    store::{BlobStore, MetadataStore},
+    Clock, Digest, SystemClock,
+    store::{BlobStore, MetadataStore, StoreError, StoreErrorKind},
 };
 
 use self::{blobs::MemoryBlobs, metadata::MemoryMetadata};
@@ -60,4 +60,14 @@ impl Default for MemoryStorage {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Fails for the digest of an algorithm that content is not stored under, so that nothing is ever
+/// found under it.
+fn storable(digest: &Digest) -> Result<(), StoreError> {
+    if digest.content_algorithm().is_some() {
+        return Ok(());
+    }
+    let message = "content is stored under sha256 and sha512 only";
+    Err(StoreError::new(StoreErrorKind::Other, message))
 }

@@ -3,6 +3,8 @@
 //!
 //! A new store gets a module here with a `Subject` and the two tests that `memory` has.
 
+mod broken;
 mod crash;
 mod fs;
 mod memory;
+mod sqlite;

@@ -195,7 +195,7 @@ async fn what_changes_something_goes_on_without_its_client() {
         verbs.left(verb).await;
         let answer = send(&service, request("HEAD", target), None).await;
         assert_eq!(answer.status(), StatusCode::OK, "{verb}");
-        drop(probe.gate.forget_permits(1));
+        assert_eq!(probe.gate.forget_permits(1), 1);
     }
 }
 

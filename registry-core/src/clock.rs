@@ -1,6 +1,12 @@
 //! The clock port: where time comes from, so that tests need not wait for it.
 
+#[cfg(feature = "testing")]
+mod manual;
+
 use std::{fmt, time::SystemTime};
+
+#[cfg(feature = "testing")]
+pub use self::manual::ManualClock;
 
 /// Tells the time.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {

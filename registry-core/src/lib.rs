@@ -47,6 +47,8 @@ pub mod server;
 pub mod store;
 pub mod upload;
 
+#[cfg(feature = "testing")]
+pub use self::clock::ManualClock;
 pub use self::{
     access::Context,
     clock::{Clock, SystemClock},

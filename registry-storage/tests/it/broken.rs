@@ -18,7 +18,7 @@ use registry_core::{
         BlobLink, BlobStore, BodyEnd, Capabilities, ManifestRecord, MetadataStore, OpenUpload,
         ReferrersFilter, StoreError, StoredBlob, StoredManifest, TagChange, UploadKey, UploadState,
         Written,
-        conformance::{self, Stores, Subject},
+        conformance::{self, Instances, Stores, Subject},
     },
 };
 use registry_storage::memory::MemoryStorage;
@@ -469,13 +469,14 @@ impl Subject for Promise {
 #[tokio::test]
 async fn every_broken_promise_is_seen() {
     let mut unseen = Vec::new();
-    for (promise, rules) in EXPECTED {
-        let report = conformance::run(promise).await;
-        for rule in *rules {
-            if !report.broke(rule) {
-                unseen.push(format!("{promise:?} does not break {rule}: {report}"));
+    for (promise, names) in EXPECTED {
+        for name in *names {
+            let rule = conformance::rules().find(|rule| rule.name == *name);
+            let rule = rule.expect("the rule is in the suite");
+            if rule.check(promise, Instances::One).await.is_ok() {
+                unseen.push(format!("{promise:?} does not break {name}"));
             }
         }
     }
-    assert!(unseen.is_empty(), "{}", unseen.join("\n\n"));
+    assert!(unseen.is_empty(), "{}", unseen.join("\n"));
 }

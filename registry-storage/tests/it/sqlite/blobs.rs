@@ -1,13 +1,13 @@
 //! Blobs, and the pieces of uploads that become them.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use registry_core::{
-    Algorithm, Blob, ByteStream, Digest, HashState, Hasher, Location,
+    Algorithm, Blob, ByteStream, Clock as _, Digest, HashState, Hasher, Location, SystemClock,
     store::{
         BlobStore, BodyEnd, OpenUpload, StoreError, StoredBlob, UploadId, UploadKey, UploadState,
         Written,
@@ -141,7 +141,7 @@ impl Database {
             ])?;
             hasher.update(piece);
             let hash = serde_json::to_string(&hasher.save())?;
-            let now = millis(SystemTime::now());
+            let now = millis(SystemClock.now());
             let sql = "UPDATE uploads SET length = ?, hash = ?, modified = ? WHERE number = ?";
             transaction.prepare_cached(sql)?.execute(params![
                 hasher.covered(),
@@ -223,7 +223,7 @@ impl BlobStore for Database {
     ) -> Result<UploadState, StoreError> {
         let hash = Hasher::new(algorithm).save();
         let json = serde_json::to_string(&hash).map_err(Failure::from)?;
-        let now = millis(SystemTime::now());
+        let now = millis(SystemClock.now());
         self.write(|transaction| {
             let sql = "INSERT INTO uploads (repository, id, epoch, length, hash, started, modified)
                 VALUES (?1, ?2, 0, 0, ?3, ?4, ?4)";
@@ -296,7 +296,7 @@ impl BlobStore for Database {
             let sql = "INSERT INTO blobs (digest, bytes, modified) VALUES (?, ?, ?)
                 ON CONFLICT DO UPDATE SET bytes = excluded.bytes, modified = excluded.modified
                 WHERE length(blobs.bytes) < length(excluded.bytes)";
-            let now = millis(SystemTime::now());
+            let now = millis(SystemClock.now());
             transaction.execute(sql, params![digest.as_str(), bytes, now])?;
             upload.end(transaction)
         })

@@ -5,6 +5,7 @@
 
 mod broken;
 mod crash;
+mod faulty;
 mod fs;
 mod memory;
 mod sqlite;

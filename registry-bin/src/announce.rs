@@ -107,13 +107,6 @@ fn http(http: &Http) -> Vec<String> {
     if let Some(prefix) = &http.prefix {
         lines.push(format!("below the prefix {prefix}"));
     }
-    if http.secret.is_none() {
-        lines.push(
-            "http.secret: made up for this start; several registries on one store need \
-                    the same"
-                .to_owned(),
-        );
-    }
     lines.push(format!(
         "drain: {} after SIGTERM or SIGINT",
         display_duration(http.drain)

@@ -2,8 +2,10 @@
 
 use std::{
     fs::{self, File},
+    future::poll_fn,
     io,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -14,7 +16,8 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use registry_core::{
     Algorithm, Blob, ByteStream, Clock, Digest, Location,
     store::{
-        BlobStore, BodyEnd, OpenUpload, StoreError, StoredBlob, UploadKey, UploadState, Written,
+        BlobStore, BodyEnd, OpenUpload, StoreError, StoreErrorKind, StoredBlob, UploadKey,
+        UploadState, Written,
     },
 };
 
@@ -28,8 +31,8 @@ use super::{
 };
 use crate::layout::Layout;
 
-/// How many bytes are collected before they are handed to the thread that hashes and writes them.
-/// While it works the next are collected, so that an upload holds twice as many.
+/// How many bytes are collected at most while those before them are hashed and written, so that an
+/// upload holds twice as many.
 const BATCH: usize = 128 * 1024;
 
 #[derive(Debug)]
@@ -67,11 +70,7 @@ impl FsBlobs {
     }
 
     /// Writes a batch; the writer comes back also when it failed.
-    fn batch(
-        &self,
-        mut writer: Writer,
-        batch: Vec<Bytes>,
-    ) -> tokio::task::JoinHandle<(Writer, Result<(), StoreError>)> {
+    fn batch(&self, mut writer: Writer, batch: Vec<Bytes>) -> Writing {
         let uploads = Arc::clone(&self.uploads);
         tokio::task::spawn_blocking(move || {
             let result = uploads.write(&mut writer, &batch);
@@ -83,27 +82,45 @@ impl FsBlobs {
     }
 }
 
+type Writing = tokio::task::JoinHandle<(Writer, Result<(), StoreError>)>;
+
 /// Bytes that arrived and are not written yet.
 #[derive(Default)]
 struct Collected {
     pieces: Vec<Bytes>,
     bytes: usize,
+    end: Option<BodyEnd>,
 }
 
 impl Collected {
-    /// Takes what `body` has, until there is enough or it ends. How it ended, if it did.
-    async fn fill(&mut self, body: &mut ByteStream) -> Option<BodyEnd> {
-        while self.bytes < BATCH {
-            match body.next().await {
-                None => return Some(BodyEnd::Complete),
-                Some(Err(error)) => return Some(BodyEnd::Cut(error)),
-                Some(Ok(piece)) => {
+    /// Takes what `body` has, to a bound, while `writing` goes on. Ready once that is done and there
+    /// is something to write next, or the body has ended: a body that comes slowly is written as it
+    /// comes, one that comes fast in as large pieces as it fills meanwhile.
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut ByteStream,
+        writing: Option<&mut Writing>,
+    ) -> Poll<Option<<Writing as Future>::Output>> {
+        while self.end.is_none() && self.bytes < BATCH {
+            match body.poll_next_unpin(cx) {
+                Poll::Ready(None) => self.end = Some(BodyEnd::Complete),
+                Poll::Ready(Some(Err(error))) => self.end = Some(BodyEnd::Cut(error)),
+                Poll::Ready(Some(Ok(piece))) => {
                     self.bytes += piece.len();
                     self.pieces.push(piece);
                 }
+                Poll::Pending => break,
             }
         }
-        None
+        let ready = self.end.is_some() || self.bytes > 0;
+        match writing {
+            None if ready => Poll::Ready(None),
+            None => Poll::Pending,
+            // Polled only when what comes of it can be given back.
+            Some(writing) if ready => writing.poll_unpin(cx).map(Some),
+            Some(_) => Poll::Pending,
+        }
     }
 
     fn take(&mut self) -> Vec<Bytes> {
@@ -212,34 +229,22 @@ impl BlobStore for FsBlobs {
             .with_uploads(move |uploads| uploads.take_over(&key, &from))
             .await?;
         let mut collected = Collected::default();
-        let mut end = collected.fill(&mut body).await;
-        loop {
+        poll_fn(|cx| collected.poll_fill(cx, &mut body, None)).await;
+        let end = loop {
             let batch = collected.take();
-            let writing = self.batch(writer, batch);
-            // While the last batch is hashed and written, the next one arrives.
-            let next = async {
-                match end.is_some() {
-                    true => None,
-                    false => collected.fill(&mut body).await,
-                }
-            };
-            let (written, ended) = futures_util::future::join(writing, next).await;
-            let lost = |error| {
-                StoreError::new(
-                    registry_core::store::StoreErrorKind::Other,
-                    "a write was lost",
-                )
-                .caused_by(Box::<dyn std::error::Error + Send + Sync>::from(error))
-            };
-            let (back, result): (Writer, _) = written.map_err(lost)?;
+            if batch.is_empty()
+                && let Some(end) = collected.end.take()
+            {
+                break end;
+            }
+            let mut writing = self.batch(writer, batch);
+            let written = poll_fn(|cx| collected.poll_fill(cx, &mut body, Some(&mut writing)));
+            let lost = || StoreError::new(StoreErrorKind::Other, "a write was lost");
+            let written = written.await.ok_or_else(lost)?;
+            let (back, result) = written.map_err(|error| lost().caused_by(error))?;
             result?;
             writer = back;
-            end = end.or(ended);
-            if end.is_some() && collected.pieces.is_empty() {
-                break;
-            }
-        }
-        let end = end.unwrap_or(BodyEnd::Complete);
+        };
         let cut = matches!(end, BodyEnd::Cut(_));
         let state = self
             .with_uploads(move |uploads| Ok(uploads.leave(&writer, cut)))

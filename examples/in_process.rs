@@ -39,12 +39,12 @@ async fn run() -> Result<()> {
             "layers":[]}}"#
     );
     let release = Tag::parse("1.4.0")?;
-    let push = ManifestPush::new(manifest.clone()).tag(release.clone(), Expect::Absent);
-    let pushed = registry.put_manifest(&cx, &app, push.clone()).await?;
+    let push = || ManifestPush::new(manifest.clone()).tag(release.clone(), Expect::Absent);
+    let pushed = registry.put_manifest(&cx, &app, push()).await?;
     println!("pushed {}", pushed.descriptor.digest);
 
     // A second release of the same name is refused, whoever comes first.
-    let again = registry.put_manifest(&cx, &app, push).await;
+    let again = registry.put_manifest(&cx, &app, push()).await;
     assert_eq!(
         again.map_err(|e| e.code()).err(),
         Some(ErrorCode::PreconditionFailed)

@@ -61,10 +61,11 @@ async fn run() -> Result<()> {
     let blue = Context::of(Principal::named("blue"));
     let app = RepositoryName::parse("red/app")?;
     let index = &br#"{"schemaVersion":2,"manifests":[]}"#[..];
-    let push = ManifestPush::new(index).tag(Tag::parse("v1")?, Expect::Any);
-    registry.put_manifest(&red, &app, push.clone()).await?;
+    let tag = Tag::parse("v1")?;
+    let push = || ManifestPush::new(index).tag(tag.clone(), Expect::Any);
+    registry.put_manifest(&red, &app, push()).await?;
     let denied = registry
-        .put_manifest(&blue, &app, push)
+        .put_manifest(&blue, &app, push())
         .await
         .map_err(|e| e.code());
     assert_eq!(denied.err(), Some(ErrorCode::Denied));

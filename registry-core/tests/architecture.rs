@@ -27,7 +27,7 @@ struct Edge {
 }
 
 const INNER: &[&str] = &[
-    "registry-core/src/registry.rs",
+    "registry-core/src/registry/",
     "registry-core/src/upload.rs",
     "registry-core/src/access.rs",
     "registry-core/src/event.rs",
@@ -383,7 +383,7 @@ fn a_planted_import_is_found() {
             "tokio",
         ),
         (
-            "registry-core/src/registry.rs",
+            "registry-core/src/registry/",
             "fn f() -> http::Uri { todo() }",
             "http",
         ),

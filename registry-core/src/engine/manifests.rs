@@ -59,11 +59,11 @@ impl Inner {
         &self,
         cx: &Context,
         repository: &RepositoryName,
-        push: ManifestPush,
+        mut push: ManifestPush,
     ) -> Result<PushedManifest> {
-        let document =
-            Document::parse(&push.bytes, push.media_type.as_ref(), &self.limits.manifest)?;
-        let digest = verified(push.digest, &push.bytes)?;
+        let bytes = push.content.read().await?;
+        let document = Document::parse(&bytes, push.media_type.as_ref(), &self.limits.manifest)?;
+        let digest = verified(push.digest, &bytes)?;
         self.check_urls(&document)?;
         self.check_references(repository, &document).await?;
         let tags = without_repetition(push.tags);
@@ -72,7 +72,7 @@ impl Inner {
                 .await?;
         }
 
-        let size = push.bytes.len() as u64;
+        let size = bytes.len() as u64;
         let subject = document.subject.as_ref().map(|child| child.digest.clone());
         let mut references: Vec<_> = document
             .children()
@@ -86,7 +86,7 @@ impl Inner {
             by: cx.principal.name.as_deref().map(str::to_owned),
             ..ManifestRecord::new(
                 document.descriptor(digest.clone(), size),
-                push.bytes,
+                bytes,
                 self.clock.now(),
             )
         };

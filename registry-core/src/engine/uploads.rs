@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     hash::Hasher,
     name::RepositoryName,
-    registry::{Chunk, Finish, StartUpload, UploadSession, UploadStart},
+    registry::{Chunk, Finish, StartUpload, UploadSession, UploadStart, cut},
     store::{
         BlobLink, BodyEnd, StoreError, StoreErrorKind, UploadId, UploadKey, UploadState, Written,
     },
@@ -221,16 +221,6 @@ fn received(receiving: Receiving, written: Written, excess: bool) -> Result<Uplo
             None => refusal.into(),
         }),
     }
-}
-
-/// What to say when a body failed.
-fn cut(error: std::io::Error) -> Error {
-    let (code, message) = if error.kind() == std::io::ErrorKind::TimedOut {
-        (ErrorCode::RequestTimeout, "the body came too slowly")
-    } else {
-        (ErrorCode::SizeInvalid, "the body ended early")
-    };
-    Error::new(code, message).caused_by(error)
 }
 
 fn session(id: UploadId, state: UploadState) -> UploadSession {

@@ -208,20 +208,21 @@ impl<R: Registry> Registry for ImmutableTags<R> {
         repository: &RepositoryName,
         mut push: ManifestPush,
     ) -> Result<PushedManifest> {
+        let is_immutable = |tag: &Tag| (self.immutable)(repository, tag);
+        if !push.tags.iter().any(|(tag, _)| is_immutable(tag)) {
+            return self.inner.put_manifest(cx, repository, push).await;
+        }
         let digest = match &push.digest {
             Some(digest) => digest.clone(),
-            None => Algorithm::Sha256.digest(&push.bytes),
+            None => Algorithm::Sha256.digest(&push.content.read().await?),
         };
-        let mut fixes = false;
         for (tag, expect) in &mut push.tags {
-            if (self.immutable)(repository, tag) {
-                fixes = true;
+            if is_immutable(tag) {
                 *expect = expect.and(&Expect::AbsentOr(vec![digest.clone()]));
             }
         }
         // Held until the tags are set, so that a delete of the manifest cannot miss them.
-        let pushing = fixes.then(|| self.in_flight.push(repository, &digest));
-        let _pushing = pushing.transpose()?;
+        let _pushing = self.in_flight.push(repository, &digest)?;
         self.inner.put_manifest(cx, repository, push).await
     }
 

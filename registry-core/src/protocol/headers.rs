@@ -18,7 +18,7 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// What `If-Match` and `If-None-Match` expect (RFC 9110 §13.1). Entity tags are digests, quoted or
 /// not, weak or not; one that is no digest names nothing that exists.
 pub fn expect(headers: &HeaderMap) -> Expect {
-    let tags = |name| match entity_tags(headers, &name)? {
+    let tags = |name, comparison| match entity_tags(headers, &name, comparison)? {
         EntityTags::Any => Some(None),
         EntityTags::These(tags) => Some(Some(
             tags.iter()
@@ -26,8 +26,8 @@ pub fn expect(headers: &HeaderMap) -> Expect {
                 .collect(),
         )),
     };
-    let must: Option<Option<Vec<Digest>>> = tags(header::IF_MATCH);
-    let must_not: Option<Option<Vec<Digest>>> = tags(header::IF_NONE_MATCH);
+    let must: Option<Option<Vec<Digest>>> = tags(header::IF_MATCH, Comparison::Strong);
+    let must_not: Option<Option<Vec<Digest>>> = tags(header::IF_NONE_MATCH, Comparison::Weak);
     match (must, must_not) {
         (None, None) => Expect::Any,
         (None, Some(None)) => Expect::Absent,
@@ -50,7 +50,7 @@ pub fn expect(headers: &HeaderMap) -> Expect {
 
 /// Whether `If-None-Match` already has `digest`: the answer to a read is 304 then.
 pub fn not_modified(headers: &HeaderMap, digest: &Digest) -> bool {
-    match entity_tags(headers, &header::IF_NONE_MATCH) {
+    match entity_tags(headers, &header::IF_NONE_MATCH, Comparison::Weak) {
         None => false,
         Some(EntityTags::Any) => true,
         Some(EntityTags::These(tags)) => tags.iter().any(|tag| tag == digest.as_str()),
@@ -62,7 +62,18 @@ enum EntityTags {
     These(Vec<String>),
 }
 
-fn entity_tags(headers: &HeaderMap, name: &HeaderName) -> Option<EntityTags> {
+/// How entity tags are compared (RFC 9110 §8.8.3.2): a weak one equals nothing when strongly compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Strong,
+    Weak,
+}
+
+fn entity_tags(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    comparison: Comparison,
+) -> Option<EntityTags> {
     let mut tags = Vec::new();
     let mut found = false;
     for value in headers.get_all(name) {
@@ -76,8 +87,10 @@ fn entity_tags(headers: &HeaderMap, name: &HeaderName) -> Option<EntityTags> {
             if tag == "*" {
                 return Some(EntityTags::Any);
             }
-            let tag = tag.strip_prefix("W/").unwrap_or(tag);
-            tags.push(tag.trim_matches('"').to_owned());
+            let weak = tag.strip_prefix("W/");
+            if weak.is_none() || comparison == Comparison::Weak {
+                tags.push(weak.unwrap_or(tag).trim_matches('"').to_owned());
+            }
         }
     }
     found.then_some(EntityTags::These(tags))
@@ -257,6 +270,7 @@ mod tests {
             Algorithm::Sha256.digest(b"b"),
         );
         let both = format!("\"{a}\", W/\"{b}\"");
+        let strong = format!("\"{a}\", \"{b}\"");
         let (quoted, bare) = (format!("\"{a}\""), a.to_string());
         for (pairs, expected) in [
             (vec![], Expect::Any),
@@ -277,10 +291,14 @@ mod tests {
             ),
             (
                 vec![
-                    ("if-match", both.as_str()),
+                    ("if-match", strong.as_str()),
                     ("if-none-match", quoted.as_str()),
                 ],
                 Expect::Is(vec![b.clone()]),
+            ),
+            (
+                vec![("if-match", both.as_str())],
+                Expect::Is(vec![a.clone()]),
             ),
         ] {
             assert_eq!(expect(&headers(&pairs)), expected, "{pairs:?}");

@@ -79,38 +79,6 @@ impl Incoming {
         ByteStream::new(Reading(Arc::clone(&self.shared)))
     }
 
-    /// All bytes, unless there are more than `limit`.
-    pub(super) async fn collect(&self, limit: usize) -> io::Result<Option<Bytes>> {
-        let mut stream = self.stream();
-        let mut first: Option<Bytes> = None;
-        let mut rest: Vec<u8> = Vec::new();
-        while let Some(piece) = stream.next().await {
-            let piece = piece?;
-            let held = if rest.is_empty() {
-                first.as_ref().map_or(0, Bytes::len)
-            } else {
-                rest.len()
-            };
-            if piece.len() > limit.saturating_sub(held) {
-                return Ok(None);
-            }
-            match &first {
-                None => first = Some(piece),
-                Some(begin) => {
-                    if rest.is_empty() {
-                        rest.extend_from_slice(begin);
-                    }
-                    rest.extend_from_slice(&piece);
-                }
-            }
-        }
-        Ok(Some(if rest.is_empty() {
-            first.unwrap_or_default()
-        } else {
-            rest.into()
-        }))
-    }
-
     /// Reads on after a refusal, to a bound. Whether the connection can go on afterwards.
     pub(super) async fn drain(&self) -> bool {
         let (begun, ended, failed) = {

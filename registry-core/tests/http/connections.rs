@@ -1,9 +1,19 @@
 //! The server, on sockets.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use http::{Request, Version};
-use http_body_util::{BodyExt as _, Empty};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::{Request, Response, Version};
+use http_body_util::{BodyExt as _, Empty, StreamBody, combinators::BoxBody};
+use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use registry_core::server::{
     RegistryService,
@@ -12,9 +22,10 @@ use registry_core::server::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     task::JoinHandle,
 };
+use tower_service::Service;
 
 use crate::probe::{Probe, Verbs};
 
@@ -112,7 +123,7 @@ async fn http2_is_spoken_with_those_who_begin_with_it() {
             .unwrap();
     tokio::spawn(connection);
     let request = Request::get(format!("http://{address}/v2/"));
-    let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
     let answer = soon(sender.send_request(request)).await.unwrap();
     assert_eq!(answer.version(), Version::HTTP_2);
     assert_eq!(answer.status(), 200);
@@ -157,6 +168,44 @@ async fn a_head_must_come_in_time() {
         stream.write_all(sent.as_bytes()).await.unwrap();
         closed(&mut stream).await;
     }
+}
+
+/// Answers without end.
+#[derive(Clone)]
+struct Endless;
+
+impl<B> Service<Request<B>> for Endless {
+    type Response = Response<BoxBody<Bytes, Infallible>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<B>) -> Self::Future {
+        let pieces = stream::repeat(Bytes::from_static(&[0; 65536]));
+        let body = StreamBody::new(pieces.map(|piece| Ok(Frame::data(piece))));
+        ready(Ok(Response::new(BoxBody::new(body))))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_must_be_taken_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (failed, mut failures) = mpsc::unbounded_channel();
+    let server = Server::new()
+        .write_timeout(Duration::from_millis(100))
+        .on_error(move |error| {
+            let source = error.source().map(ToString::to_string);
+            let _ = failed.send(source.unwrap_or_else(|| error.to_string()));
+        });
+    tokio::spawn(server.serve(listener, Endless, std::future::pending()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    let failure = soon(failures.recv()).await.unwrap();
+    assert!(failure.contains("does not read"), "{failure}");
 }
 
 #[tokio::test]

@@ -285,25 +285,29 @@ fn counted(count: usize, log: &Log) -> (AnyBody, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn a_refused_body_is_read_after_the_decision_and_to_a_bound() {
-    let (service, log) = closed();
-    let upload = "/v2/a/blobs/uploads/u";
-    let (body, polled) = counted(100_000, &log);
-    let answer = send(&service, request("PATCH", upload), body).await;
-    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    assert_eq!(said(&answer, header::CONNECTION), Some("close"));
-    assert_eq!(log.lock().unwrap()[..2], ["decided", "polled"]);
-    assert!(polled.load(Ordering::Relaxed) as u64 <= DRAINED / 1024 + 1);
+    for (method, target) in [
+        ("PATCH", "/v2/a/blobs/uploads/u"),
+        ("PUT", "/v2/a/manifests/v1"),
+    ] {
+        let (service, log) = closed();
+        let (body, polled) = counted(100_000, &log);
+        let answer = send(&service, request(method, target), body).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        assert_eq!(said(&answer, header::CONNECTION), Some("close"));
+        assert_eq!(log.lock().unwrap()[..2], ["decided", "polled"]);
+        assert!(polled.load(Ordering::Relaxed) as u64 <= DRAINED / 1024 + 1);
 
-    let (body, polled) = counted(10, &log);
-    let answer = send(&service, request("PATCH", upload), body).await;
-    assert_eq!(said(&answer, header::CONNECTION), None);
-    assert_eq!(polled.load(Ordering::Relaxed), 10);
+        let (body, polled) = counted(10, &log);
+        let answer = send(&service, request(method, target), body).await;
+        assert_eq!(said(&answer, header::CONNECTION), None);
+        assert_eq!(polled.load(Ordering::Relaxed), 10);
 
-    let (body, polled) = counted(10, &log);
-    let asked = request("PATCH", upload).header(header::EXPECT, "100-continue");
-    let answer = send(&service, asked, body).await;
-    assert_eq!(said(&answer, header::CONNECTION), Some("close"));
-    assert_eq!(polled.load(Ordering::Relaxed), 0);
+        let (body, polled) = counted(10, &log);
+        let asked = request(method, target).header(header::EXPECT, "100-continue");
+        let answer = send(&service, asked, body).await;
+        assert_eq!(said(&answer, header::CONNECTION), Some("close"));
+        assert_eq!(polled.load(Ordering::Relaxed), 0);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use std::{
     fs::{self, File},
     future::poll_fn,
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -31,15 +34,24 @@ use super::{
 };
 use crate::layout::Layout;
 
-/// How many bytes are collected at most while those before them are hashed and written, so that an
-/// upload holds twice as many.
-const BATCH: usize = 128 * 1024;
+/// How many bytes all uploads together collect while those before them are hashed and written, so
+/// that they hold twice as many. Few uploads have large batches, which cost fewer changes of thread;
+/// many have small ones.
+const COLLECTED: usize = 4 * 1024 * 1024;
+
+/// How many bytes one upload collects at most.
+const LARGEST_BATCH: usize = 1024 * 1024;
+
+/// How many bytes one upload may always collect.
+const SMALLEST_BATCH: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct FsBlobs {
     layout: Arc<Layout>,
     publisher: Arc<Publisher>,
     uploads: Arc<Uploads>,
+    /// How many uploads are being written.
+    writing: AtomicUsize,
 }
 
 impl FsBlobs {
@@ -57,6 +69,7 @@ impl FsBlobs {
             layout,
             publisher,
             uploads,
+            writing: AtomicUsize::new(0),
         }
     }
 
@@ -85,14 +98,25 @@ impl FsBlobs {
 type Writing = tokio::task::JoinHandle<(Writer, Result<(), StoreError>)>;
 
 /// Bytes that arrived and are not written yet.
-#[derive(Default)]
-struct Collected {
+struct Collected<'a> {
     pieces: Vec<Bytes>,
     bytes: usize,
     end: Option<BodyEnd>,
+    /// How many uploads collect, this one among them.
+    collecting: &'a AtomicUsize,
 }
 
-impl Collected {
+impl<'a> Collected<'a> {
+    fn new(collecting: &'a AtomicUsize) -> Self {
+        collecting.fetch_add(1, Ordering::Relaxed);
+        Self {
+            pieces: Vec::new(),
+            bytes: 0,
+            end: None,
+            collecting,
+        }
+    }
+
     /// Takes what `body` has, to a bound, while `writing` goes on. Ready once that is done and there
     /// is something to write next, or the body has ended: a body that comes slowly is written as it
     /// comes, one that comes fast in as large pieces as it fills meanwhile.
@@ -102,7 +126,9 @@ impl Collected {
         body: &mut ByteStream,
         writing: Option<&mut Writing>,
     ) -> Poll<Option<<Writing as Future>::Output>> {
-        while self.end.is_none() && self.bytes < BATCH {
+        let share = COLLECTED / self.collecting.load(Ordering::Relaxed).max(1);
+        let batch = share.clamp(SMALLEST_BATCH, LARGEST_BATCH);
+        while self.end.is_none() && self.bytes < batch {
             match body.poll_next_unpin(cx) {
                 Poll::Ready(None) => self.end = Some(BodyEnd::Complete),
                 Poll::Ready(Some(Err(error))) => self.end = Some(BodyEnd::Cut(error)),
@@ -126,6 +152,12 @@ impl Collected {
     fn take(&mut self) -> Vec<Bytes> {
         self.bytes = 0;
         std::mem::take(&mut self.pieces)
+    }
+}
+
+impl Drop for Collected<'_> {
+    fn drop(&mut self) {
+        self.collecting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -228,7 +260,7 @@ impl BlobStore for FsBlobs {
         let mut writer = self
             .with_uploads(move |uploads| uploads.take_over(&key, &from))
             .await?;
-        let mut collected = Collected::default();
+        let mut collected = Collected::new(&self.writing);
         poll_fn(|cx| collected.poll_fill(cx, &mut body, None)).await;
         let end = loop {
             let batch = collected.take();

@@ -89,31 +89,43 @@ fn buffered(max: usize, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io
         buffer.truncate(length);
         return Ok(buffer.into());
     }
-    let mut buffer = Buffer {
-        bytes: taken(),
-        length: 0,
-    };
-    let part = buffer.bytes.get_mut(..max).unwrap_or_default();
+    let mut buffer = Buffer::taken();
+    let part = buffer.bytes.get_mut(buffer.start..).unwrap_or_default();
+    let part = part.get_mut(..max).unwrap_or_default();
     buffer.length = read(part)?;
     Ok(Bytes::from_owner(buffer))
 }
 
 static POOL: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
-fn taken() -> Box<[u8]> {
-    let kept = POOL.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    kept.unwrap_or_else(|| vec![0; STEP].into_boxed_slice())
-}
+/// Where a buffer begins: on a page. Copying from the page cache to just behind the begin of a page,
+/// where allocators place what is large, takes three times as long on some processors.
+const ALIGNMENT: usize = 4096;
 
 /// A buffer that goes back to the pool when the last of its bytes was sent.
 struct Buffer {
     bytes: Box<[u8]>,
+    start: usize,
     length: usize,
+}
+
+impl Buffer {
+    fn taken() -> Self {
+        let kept = POOL.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let bytes = kept.unwrap_or_else(|| vec![0; STEP + ALIGNMENT].into_boxed_slice());
+        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        Self {
+            bytes,
+            start,
+            length: 0,
+        }
+    }
 }
 
 impl AsRef<[u8]> for Buffer {
     fn as_ref(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
+        let sent = self.bytes.get(self.start..).unwrap_or_default();
+        sent.get(..self.length).unwrap_or_default()
     }
 }
 

@@ -13,6 +13,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Seek as _},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
@@ -82,6 +83,15 @@ impl StateFile {
         }))
     }
 
+    /// Whether the epoch is that one: what [`read`](Self::read) says, for less.
+    pub(super) fn is_at(&self, epoch: u64) -> io::Result<bool> {
+        let mut line = [0; 21];
+        match self.file.read_exact_at(&mut line, 0) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            result => result.map(|()| line == *line_of(epoch).as_bytes()),
+        }
+    }
+
     /// Writes everything, under the lock.
     pub(super) fn write(
         &self,
@@ -93,25 +103,24 @@ impl StateFile {
         let json = hash
             .and_then(|hash| serde_json::to_string(hash).ok())
             .unwrap_or_default();
-        let text = format!("{epoch:020}\n{algorithm}\n{json}\n");
+        let text = format!("{}{algorithm}\n{json}\n", line_of(epoch));
         disk.write(&self.file, &self.path, 0, text.as_bytes())?;
         disk.set_len(&self.file, &self.path, text.len() as u64)
     }
 
     /// Advances the epoch, under the lock.
     pub(super) fn advance(&self, disk: &dyn Disk, epoch: u64) -> io::Result<()> {
-        disk.write(
-            &self.file,
-            &self.path,
-            0,
-            format!("{epoch:020}\n").as_bytes(),
-        )
+        disk.write(&self.file, &self.path, 0, line_of(epoch).as_bytes())
     }
 
     /// Says that the upload has ended, under the lock.
     pub(super) fn end(&self, disk: &dyn Disk) -> io::Result<()> {
         disk.write(&self.file, &self.path, 0, ENDED)
     }
+}
+
+fn line_of(epoch: u64) -> String {
+    format!("{epoch:020}\n")
 }
 
 /// A lock between processes, and between whoever has opened the file on their own.

@@ -213,15 +213,10 @@ impl Uploads {
         let disk = &*self.publisher.disk;
         let path = self.layout.upload(&writer.key).join("data");
         {
-            let _lock = writer
-                .state
-                .lock()
-                .map_err(failed("an upload cannot be locked"))?;
-            let now = writer
-                .state
-                .read()
-                .map_err(failed("an upload cannot be read"))?;
-            if now.is_none_or(|now| now.epoch != writer.epoch) {
+            let lock = writer.state.lock();
+            let _lock = lock.map_err(failed("an upload cannot be locked"))?;
+            let ours = writer.state.is_at(writer.epoch);
+            if !ours.map_err(failed("an upload cannot be read"))? {
                 return Err(superseded());
             }
             for piece in batch {

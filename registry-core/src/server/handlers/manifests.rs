@@ -10,7 +10,7 @@ use crate::{
     name::RepositoryName,
     protocol::{Route, headers},
     reference::{Expect, Reference},
-    registry::ManifestPush,
+    registry::{ManifestContent, ManifestPush},
     server::{body::Body, render},
 };
 
@@ -76,8 +76,10 @@ pub(super) async fn put(
     let mut tags = received.query.tags()?;
     let named = !tags.is_empty();
     let expect = headers::expect(&received.headers);
-    let bytes = body(received).await?;
-    let mut push = ManifestPush::new(bytes);
+    let incoming = &received.incoming;
+    let limit = received.settings.manifest_bytes;
+    let content = ManifestContent::arriving(incoming.stream(), incoming.length, limit);
+    let mut push = ManifestPush::new(content);
     push.media_type = media_type;
     match reference {
         Reference::Digest(digest) => push = push.digest(digest.clone()),
@@ -118,34 +120,6 @@ pub(super) async fn delete(
         .delete_manifest(&received.context, name, reference, expect)
         .await?;
     Ok(render::status(StatusCode::ACCEPTED))
-}
-
-/// The body of a manifest, whole: what it is cannot be known before.
-async fn body(received: &Received) -> Result<bytes::Bytes> {
-    let limit = received.settings.manifest_bytes;
-    let too_large = || {
-        Error::new(
-            ErrorCode::TooLarge,
-            format!("a manifest has at most {limit} bytes"),
-        )
-    };
-    if received
-        .incoming
-        .length
-        .is_some_and(|length| length > limit as u64)
-    {
-        return Err(too_large());
-    }
-    match received.incoming.collect(limit).await {
-        Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => Err(too_large()),
-        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            Err(Error::new(ErrorCode::RequestTimeout, "the body came too slowly").caused_by(error))
-        }
-        Err(error) => {
-            Err(Error::new(ErrorCode::SizeInvalid, "the body ended early").caused_by(error))
-        }
-    }
 }
 
 fn described(status: StatusCode, descriptor: &Descriptor) -> Response<Body> {

@@ -1,18 +1,14 @@
 //! A server for the service: hyper on Tokio.
 //!
 //! HTTP/1.1 and HTTP/2 (by prior knowledge) on TCP and unix sockets, with what a server on a hostile
-//! network needs: time-outs for headers and idle connections, limits on headers and connections, and
-//! an end that lets running requests finish for a bounded time. (The time-out for bodies is the
-//! service's.)
+//! network needs: time-outs for headers, idle connections and answers that nobody reads, limits on
+//! headers and connections, and an end that lets running requests finish for a bounded time. (The
+//! time-out for bodies is the service's.)
+
+mod watched;
 
 use std::{
-    convert::Infallible,
-    error::Error as StdError,
-    fmt, io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    convert::Infallible, error::Error as StdError, fmt, io, net::SocketAddr, sync::Arc,
     time::Duration,
 };
 
@@ -26,13 +22,13 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
     sync::{Semaphore, watch},
-    time::Sleep,
 };
 use tower_service::Service;
 
+use self::watched::Watched;
 use super::{
     body::Body,
     service::{Peer, RegistryService},
@@ -130,6 +126,7 @@ pub struct Server {
     connections: usize,
     header_timeout: Duration,
     idle_timeout: Duration,
+    write_timeout: Duration,
     drain: Duration,
     max_headers: usize,
     on_error: Option<OnError>,
@@ -141,6 +138,7 @@ impl fmt::Debug for Server {
             .field("connections", &self.connections)
             .field("header_timeout", &self.header_timeout)
             .field("idle_timeout", &self.idle_timeout)
+            .field("write_timeout", &self.write_timeout)
             .field("drain", &self.drain)
             .finish_non_exhaustive()
     }
@@ -159,6 +157,7 @@ impl Server {
             connections: 10_000,
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(120),
+            write_timeout: Duration::from_secs(120),
             drain: Duration::from_secs(30),
             max_headers: 100,
             on_error: None,
@@ -187,6 +186,15 @@ impl Server {
     pub fn idle_timeout(self, timeout: Duration) -> Self {
         Self {
             idle_timeout: timeout,
+            ..self
+        }
+    }
+
+    /// How long a client may take nothing of what is sent to it; at most twice as long. Then the
+    /// connection is closed. Default: 120 s.
+    pub fn write_timeout(self, timeout: Duration) -> Self {
+        Self {
+            write_timeout: timeout,
             ..self
         }
     }
@@ -272,7 +280,11 @@ impl Server {
                     }
                 }
             });
-            let stream = TokioIo::new(Prompt::new(stream, self.header_timeout));
+            let stream = TokioIo::new(Watched::new(
+                stream,
+                self.header_timeout,
+                self.write_timeout,
+            ));
             let connection = builder.serve_connection(stream, service).into_owned();
             let connection = graceful.watch(connection);
             let on_error = self.on_error.clone();
@@ -329,81 +341,5 @@ impl Server {
             .keep_alive_interval(self.idle_timeout)
             .keep_alive_timeout(self.header_timeout);
         builder
-    }
-}
-
-/// What a connection over HTTP/2 begins with (RFC 9113 §3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// A connection that must show in time which version of HTTP it speaks. From there on the version's
-/// own time-outs hold.
-struct Prompt<C> {
-    connection: C,
-    timer: Option<Pin<Box<Sleep>>>,
-    seen: usize,
-}
-
-impl<C> Prompt<C> {
-    fn new(connection: C, timeout: Duration) -> Self {
-        Self {
-            connection,
-            timer: Some(Box::pin(tokio::time::sleep(timeout))),
-            seen: 0,
-        }
-    }
-}
-
-impl<C: AsyncRead + Unpin> AsyncRead for Prompt<C> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let Some(timer) = &mut this.timer else {
-            return Pin::new(&mut this.connection).poll_read(cx, buffer);
-        };
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.connection).poll_read(cx, buffer);
-        if polled.is_pending() && timer.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        let read = buffer.filled().get(before..).unwrap_or_default();
-        let ahead = PREFACE.get(this.seen..).unwrap_or_default();
-        this.seen += read.len();
-        if read.len() >= ahead.len() || !ahead.starts_with(read) {
-            this.timer = None;
-        }
-        polled
-    }
-}
-
-impl<C: AsyncWrite + Unpin> AsyncWrite for Prompt<C> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.connection).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.connection.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_shutdown(cx)
     }
 }

@@ -107,9 +107,10 @@ async fn purge_once(engine: &Engine, settings: UploadPurging) {
     } else {
         "purged"
     };
-    info!(
-        "uploads: {} {done}, {} kept",
-        report.purged.len(),
-        report.kept
-    );
+    let (purged, kept) = (report.purged.len(), report.kept);
+    if purged == 0 {
+        debug!("uploads: none {done}, {kept} kept");
+    } else {
+        info!("uploads: {purged} {done}, {kept} kept");
+    }
 }

@@ -151,7 +151,11 @@ impl Place<'_> {
     }
 
     fn replace(&self, node: &Node, value: &mut Value) -> Result<(), ConfigError> {
-        let mut payload = yaml(self.payload).map_err(|message| self.problem(&message))?;
+        let mut payload = yaml(self.payload).map_err(|message| {
+            let remedy = "the value of a variable is YAML, where a text that begins with [ or { or \
+                          holds `: ` needs quotes, as in '[::1]:5000'";
+            self.problem(&format!("{message}; {remedy}"))
+        })?;
         if self.path == "storage" {
             name_the_driver(&mut payload);
         }

@@ -68,7 +68,8 @@ impl<'a> Section<'a> {
 
     /// One of a few words.
     pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>> {
-        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let known = words.iter().map(|(word, _)| *word);
+        let known: Vec<_> = known.filter(|word| !word.is_empty()).collect();
         let message = format!("must be one of {}", known.join(", "));
         self.read(key, &message, |value| {
             let written = text(value)?.to_ascii_lowercase();

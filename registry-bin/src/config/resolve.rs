@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
 use registry_core::{access::Secret, manifest::Platform};
 
 use super::{
@@ -169,7 +169,8 @@ fn upload_purging(purging: &Section<'_>) -> Result<Option<UploadPurging>> {
 fn http(http: &Section<'_>) -> Result<Http> {
     let host = http.string("host")?.filter(|host| !host.is_empty());
     if host.as_ref().is_some_and(|host| !is_url(host)) {
-        let message = "must be a URL such as https://registry.example.org";
+        let message = "must be a URL without user, query and fragment, such as \
+                       https://registry.example.org";
         return Err(http.error("host", message));
     }
     let prefix = http
@@ -234,11 +235,18 @@ fn headers(http: &Section<'_>) -> Result<Vec<(HeaderName, HeaderValue)>> {
     Ok(headers)
 }
 
+/// Whether clients can be sent below it: a scheme and a host, a path maybe, and nothing behind.
 fn is_url(text: &str) -> bool {
-    let rest = text
-        .strip_prefix("http://")
-        .or_else(|| text.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+    let Ok(url) = text.parse::<Uri>() else {
+        return false;
+    };
+    let user = url
+        .authority()
+        .is_none_or(|host| host.as_str().contains('@'));
+    matches!(url.scheme_str(), Some("http" | "https"))
+        && !user
+        && url.query().is_none()
+        && !text.contains('#')
 }
 
 fn validation(validation: &Section<'_>) -> Result<Validation> {
@@ -291,7 +299,13 @@ fn platform(platform: &Section<'_>) -> Result<Platform> {
 
 fn patterns(urls: &Section<'_>, key: &str) -> Result<Vec<regex::Regex>> {
     let compile = |text: &String| {
-        regex::Regex::new(text).map_err(|error| urls.error(key, format!("{text}: {error}")))
+        regex::Regex::new(text).map_err(|error| {
+            // The lines before the last draw the place under the pattern.
+            let error = error.to_string();
+            let reason = error.lines().last().unwrap_or_default();
+            let reason = reason.trim_start_matches("error: ");
+            urls.error(key, format!("`{text}` is no regular expression: {reason}"))
+        })
     };
     urls.strings(key)?.iter().map(compile).collect()
 }

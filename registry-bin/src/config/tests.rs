@@ -120,7 +120,19 @@ fn what_is_wrong_is_named_where_it_was_written() {
         ),
         (
             "http: {host: localhost}",
-            "c.yml: http.host: must be a URL such as https://",
+            "c.yml: http.host: must be a URL without user, query and fragment, such as https://",
+        ),
+        (
+            "http: {host: 'https://r.example?a=b'}",
+            "c.yml: http.host: must be a URL without",
+        ),
+        (
+            "http: {host: 'https://r.example/#a'}",
+            "c.yml: http.host: must be a URL without",
+        ),
+        (
+            "http: {host: 'https://me:secret@r.example'}",
+            "c.yml: http.host: must be a URL without",
         ),
         (
             "http: {prefix: a}",
@@ -150,7 +162,7 @@ fn what_is_wrong_is_named_where_it_was_written() {
         ("storage: {delete: {enabled: 'true'}}", "c.yml: storage"),
         (
             "validation: {manifests: {urls: {allow: ['(']}}}",
-            "c.yml: validation.manifests.urls.allow: (: ",
+            "c.yml: validation.manifests.urls.allow: `(` is no regular expression: unclosed group",
         ),
         (
             "validation: {manifests: {indexes: {platforms: list}}}",
@@ -180,6 +192,13 @@ fn what_is_wrong_is_named_where_it_was_written() {
         told.starts_with("REGISTRY_HTTP_DRAINTIMEOUT: http.draintimeout: must"),
         "{told}"
     );
+    let told = load(None, "REGISTRY_HTTP_ADDR=[::1]:5000").unwrap_err();
+    assert!(told.contains("needs quotes"), "{told}");
+    let told = load(
+        Some("version: 0.1\nhttp: {net: udp}"),
+        "REGISTRY_STORAGE=inmemory",
+    );
+    assert!(told.unwrap_err().ends_with("tcp, unix"));
     let told = load(None, "HOME=").unwrap_err();
     assert!(
         told.starts_with("storage.filesystem.rootdirectory: there is no home"),

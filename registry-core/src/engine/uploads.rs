@@ -142,8 +142,15 @@ impl Inner {
             return received(receiving, Written::new(state, end), excess.found());
         }
         let body = ByteStream::new(body);
+        let hint = state.hint.then(|| state.clone());
         match self.blobs.write_upload(key, state, body).await {
             Ok(written) => received(receiving, written, excess.found()),
+            Err(error) if error.kind() == StoreErrorKind::Full => {
+                // Its bytes are what fills the storage, and nothing says that its client comes back.
+                self.blobs.abort_upload(key, hint).await?;
+                self.sessions.close(key);
+                Err(error.into())
+            }
             Err(error) => Err(self.superseded(key, error).await),
         }
     }

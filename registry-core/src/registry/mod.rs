@@ -114,7 +114,8 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     ///
     /// `BlobUploadUnknown` when there is no such upload; `RangeInvalid` when the chunk is not the
     /// next one, or another writer took over; `SizeInvalid` when it was cut or has not the length it
-    /// declared; `TooLarge` when the blob would be too large. The upload stands after each.
+    /// declared; `TooLarge` when the blob would be too large. The upload stands after each. When the
+    /// storage is full (`Unavailable`) it does not: what arrived is given back.
     async fn append_upload(
         &self,
         cx: &Context,

@@ -6,6 +6,8 @@
 
 mod authenticate;
 mod body;
+mod exchange;
+mod fallback;
 mod handlers;
 #[cfg(feature = "hyper")]
 pub mod hyper;
@@ -16,6 +18,8 @@ mod task;
 
 pub use self::{
     body::{Body, READ_STEP},
+    exchange::Exchange,
+    fallback::NotFound,
     incoming::DRAINED,
-    service::{Exchange, NotFound, Peer, RegistryService},
+    service::{Peer, RegistryService},
 };

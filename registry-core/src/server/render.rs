@@ -1,5 +1,7 @@
 //! Answers: what the registry said, in statuses, headers and documents.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
 use serde_json::Value;
 
@@ -169,10 +171,21 @@ pub(super) fn failure(error: &Error, authenticator: Option<&dyn Authenticator>) 
     response
 }
 
-pub(super) fn not_allowed(error: &Error, route: &Route) -> Response<Body> {
-    let mut response = failure(error, None);
+pub(super) fn not_allowed(error: Error, route: &Route) -> Response<Body> {
+    let mut response = failure(&error, None);
     set(response.headers_mut(), header::ALLOW, route.allow());
+    because(response, error)
+}
+
+/// A refusal that was made up of more than its error, with the error for whoever watches answers.
+pub(super) fn because(mut response: Response<Body>, error: Error) -> Response<Body> {
+    response.extensions_mut().insert(Arc::new(error));
     response
+}
+
+/// The error that a refusal was made of.
+pub(super) fn reason(response: &mut Response<Body>) -> Option<Arc<Error>> {
+    response.extensions_mut().remove()
 }
 
 /// What every answer of the API has.

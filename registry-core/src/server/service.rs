@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     fmt,
-    future::{Ready, ready},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     task::{Context as TaskContext, Poll},
@@ -12,15 +11,15 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use http::{
-    HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
-};
+use http::{HeaderName, HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body::Body as HttpBody;
 use tower_service::Service;
 
 use super::{
     authenticate,
     body::Body,
+    exchange::Exchange,
+    fallback::NotFound,
     handlers::{self, Received},
     incoming::Incoming,
     render::{self, Place},
@@ -33,7 +32,7 @@ use crate::{
     error::{Error, ErrorCode, Result},
     event::EventSink,
     protocol::{
-        PageSize, Query, Route, failure,
+        PageSize, Query, Route,
         headers::{self, Forwarded},
         hint::Signer,
     },
@@ -100,45 +99,6 @@ impl fmt::Debug for Settings {
             .field("authenticator", &self.authenticator)
             .field("prefix", &self.prefix)
             .field("host", &self.host)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A request and what was answered, for logs and counters. `Debug` shows neither headers nor query.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct Exchange<'a> {
-    /// The method.
-    pub method: &'a Method,
-    /// The path and the query. The query can hold the signed state of an upload.
-    pub uri: &'a http::Uri,
-    /// The version of HTTP.
-    pub version: http::Version,
-    /// The headers of the request. They can hold credentials.
-    pub headers: &'a http::HeaderMap,
-    /// Who asked, as which request, from where.
-    pub context: &'a Context,
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// How many bytes the answer has.
-    pub length: Option<u64>,
-    /// What went wrong.
-    pub error: Option<&'a Error>,
-    /// From the head of the request to the head of the answer.
-    pub took: Duration,
-}
-
-impl fmt::Debug for Exchange<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange")
-            .field("method", &self.method)
-            .field("path", &self.uri.path())
-            .field("version", &self.version)
-            .field("context", &self.context)
-            .field("status", &self.status)
-            .field("length", &self.length)
-            .field("error", &self.error)
-            .field("took", &self.took)
             .finish_non_exhaustive()
     }
 }
@@ -354,7 +314,7 @@ where
                 ErrorCode::Unsupported,
                 "the method is not for this end-point",
             );
-            return Ok(render::not_allowed(&error, &route));
+            return Ok(render::not_allowed(error, &route));
         }
         let place = Place::new(&settings, &parts, forwarded.as_ref());
         dispatch(
@@ -371,13 +331,14 @@ where
     .await;
 
     let (mut response, error) = match result {
-        Ok(response) => (response, None),
+        Ok(mut response) => {
+            let error = render::reason(&mut response);
+            (response, error)
+        }
         Err(error) => {
             let error = render::unauthorized(error, &settings, &context.principal);
-            (
-                render::failure(&error, settings.authenticator.as_deref()),
-                Some(error),
-            )
+            let response = render::failure(&error, settings.authenticator.as_deref());
+            (response, Some(Arc::new(error)))
         }
     };
     if !incoming.drain().await {
@@ -399,7 +360,7 @@ where
             context: &context,
             status: response.status(),
             length: response.body().len(),
-            error: error.as_ref(),
+            error: error.as_deref(),
             took: took.unwrap_or_default(),
         });
     }
@@ -441,28 +402,4 @@ async fn dispatch(
             "the request could not be carried out",
         ))
     })
-}
-
-/// The fallback that knows no path.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "it holds nothing, and is made by naming it"
-)]
-pub struct NotFound;
-
-impl<B> Service<Request<B>> for NotFound {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<B>) -> Self::Future {
-        let mut response = Response::new(Body::from("404 page not found\n"));
-        *response.status_mut() = failure::status(ErrorCode::NotFound);
-        ready(Ok(response))
-    }
 }

@@ -429,7 +429,21 @@ async fn answers_are_shown_and_carry_the_headers_that_were_added() {
     let answer = send(&service, request("GET", "/v2/a/tags/list"), None).await;
     assert_eq!(said(&answer, name), Some("yes"));
     let length = answer.body().len();
+    let upload = started(&service).await;
+    let astray = request("PATCH", &upload).header(header::CONTENT_RANGE, "5-5");
+    let answer = send(&service, astray, bytes("x")).await;
+    assert_eq!(said(&answer, header::RANGE), Some("0-0"));
+    send(&service, request("PATCH", "/v2/"), None).await;
     let shown = shown.lock().unwrap();
+    let reasons: Vec<_> = shown[3..]
+        .iter()
+        .map(|((status, _, code), _)| (*status, *code))
+        .collect();
+    let expected = [
+        (416, Some(ErrorCode::RangeInvalid)),
+        (405, Some(ErrorCode::Unsupported)),
+    ];
+    assert_eq!(reasons, expected);
     assert_eq!(shown[0].0, (200, Some(2), None));
     assert_eq!(shown[1].0, (404, length, Some(ErrorCode::NameUnknown)));
     assert!(!shown[0].1.contains("hunter2"), "{}", shown[0].1);

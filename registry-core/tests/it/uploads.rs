@@ -294,6 +294,33 @@ async fn a_finish_that_stopped_short_of_the_link_goes_on() {
 }
 
 #[tokio::test]
+async fn an_upload_that_the_storage_has_no_room_for_is_given_up() {
+    let (engine, store) = engine();
+    for finishes in [false, true] {
+        let id = started(&engine, "a").await.id;
+        append(&engine, &id, chunk("hel")).await.unwrap();
+        store.fail("write_upload", StoreErrorKind::Full);
+        let refused = if finishes {
+            let last = Finish::new(sha256("hello")).chunk(chunk("lo"));
+            code(finish(&engine, &id, last).await)
+        } else {
+            code(append(&engine, &id, chunk("lo")).await)
+        };
+        assert_eq!(refused, ErrorCode::Unavailable);
+        assert!(store.state().uploads.is_empty());
+        let gone = append(&engine, &id, chunk("lo")).await;
+        assert_eq!(code(gone), ErrorCode::BlobUploadUnknown);
+    }
+    // What fails for a while does not cost what arrived.
+    let id = started(&engine, "a").await.id;
+    append(&engine, &id, chunk("hel")).await.unwrap();
+    store.fail("write_upload", StoreErrorKind::Unavailable);
+    let failed = append(&engine, &id, chunk("lo")).await;
+    assert_eq!(code(failed), ErrorCode::Unavailable);
+    assert_eq!(offset(&engine, &id).await, 3);
+}
+
+#[tokio::test]
 async fn whoever_is_superseded_is_told_so() {
     for call in ["write_upload", "digest_upload", "commit_upload"] {
         for gone in [false, true] {

@@ -1,4 +1,4 @@
-//! The metadata half on disk.
+//! The metadata half on disk: what is remembered is answered at once, for the rest a thread waits.
 
 use std::sync::Arc;
 
@@ -16,29 +16,13 @@ use registry_core::{
 
 use super::{
     blocking,
-    catalog::Catalog,
-    links::Links,
-    manifests::Manifests,
     publish::{Publisher, Unsynced},
-    referrers::Referrers,
-    tags::Tags,
-    walk,
+    records::Records,
 };
-use crate::layout::{self, Layout};
+use crate::layout::Layout;
 
 #[derive(Debug)]
-pub(super) struct FsMetadata(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    layout: Arc<Layout>,
-    publisher: Arc<Publisher>,
-    links: Links,
-    manifests: Manifests,
-    tags: Tags,
-    catalog: Catalog,
-    referrers: Referrers,
-}
+pub(super) struct FsMetadata(Arc<Records>);
 
 impl FsMetadata {
     pub(super) fn new(
@@ -46,282 +30,16 @@ impl FsMetadata {
         publisher: Arc<Publisher>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let inner = Inner {
-            links: Links::new(Arc::clone(&publisher), Arc::clone(&clock)),
-            manifests: Manifests::new(Arc::clone(&layout)),
-            tags: Tags::new(
-                Arc::clone(&layout),
-                Arc::clone(&publisher),
-                Arc::clone(&clock),
-            ),
-            catalog: Catalog::new(Arc::clone(&layout), Arc::clone(&clock)),
-            referrers: Referrers::new(Arc::clone(&layout), clock),
-            layout,
-            publisher,
-        };
+        let inner = Records::new(layout, publisher, clock);
         Self(Arc::new(inner))
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Records) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.0);
         blocking(move || work(&inner)).await
-    }
-}
-
-impl Inner {
-    fn manifest(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<Option<StoredManifest>, StoreError> {
-        match self.links.read(&self.layout.revision(repository, digest))? {
-            Some(target) => self.manifests.read(digest, &target),
-            None => Ok(None),
-        }
-    }
-
-    /// A tag whose manifest is gone reads as absent.
-    fn tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, StoreError> {
-        let current = self.links.read(&self.layout.tag_current(repository, tag))?;
-        let Some(digest) = current else {
-            return Ok(None);
-        };
-        let revision = self
-            .links
-            .read(&self.layout.revision(repository, &digest))?;
-        Ok(revision.map(|_| digest))
-    }
-
-    fn put_manifest(
-        &self,
-        repository: &RepositoryName,
-        record: &ManifestRecord,
-        tags: &[(Tag, Expect)],
-    ) -> Result<Vec<TagChange>, StoreError> {
-        let digest = &record.descriptor.digest;
-        let text = digest.as_str().as_bytes();
-        // What takes its time is done before anybody is kept waiting: the bytes are made durable, and
-        // the links written, all but their names.
-        self.put_bytes(record)?;
-        let revision = self.layout.revision(repository, digest);
-        let stage = |_: &(Tag, Expect)| self.publisher.stage(text);
-        let currents = tags.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
-
-        let mut unsynced = Unsynced::default();
-        let file = self.tags.lock_file(repository)?;
-        let changes = {
-            let _lock = Tags::lock(&file)?;
-            let mut changes = Vec::with_capacity(tags.len());
-            let mut all = true;
-            for (tag, expect) in tags {
-                let current = self.tag(repository, tag)?;
-                all &= expect.holds(current.as_ref());
-                changes.push(TagChange::Refused(current));
-            }
-            self.links.write(&revision, digest, &mut unsynced)?;
-            if all {
-                for ((tag, _), staged) in tags.iter().zip(currents) {
-                    let index = self.layout.tag_index(repository, tag, digest);
-                    self.links.write(&index, digest, &mut unsynced)?;
-                    let current = self.layout.tag_current(repository, tag);
-                    self.publisher.publish(staged, &current, &mut unsynced)?;
-                }
-                changes = vec![TagChange::Applied; tags.len()];
-            }
-            changes
-        };
-        self.publisher.sync(&unsynced)?;
-        self.catalog.add(repository)?;
-        let Descriptor {
-            media_type,
-            digest,
-            size,
-            ..
-        } = record.descriptor.clone();
-        let stored = Descriptor::new(media_type, digest.clone(), size);
-        self.manifests
-            .remember(&digest, StoredManifest::new(stored, record.bytes.clone()));
-        Ok(changes)
-    }
-
-    fn put_bytes(&self, record: &ManifestRecord) -> Result<(), StoreError> {
-        let name = self.layout.blob(&record.descriptor.digest);
-        let mut unsynced = Unsynced::default();
-        if !self
-            .publisher
-            .is_published(&name, &record.bytes, &mut unsynced)?
-        {
-            let staged = self.publisher.stage(&record.bytes)?;
-            self.publisher.publish(staged, &name, &mut unsynced)?;
-        }
-        self.publisher.sync(&unsynced)
-    }
-
-    fn delete_manifest(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<bool, StoreError> {
-        let revision = self.layout.revision(repository, digest);
-        if !self.layout.manifests(repository).is_dir() {
-            return Ok(false);
-        }
-        let file = self.tags.lock_file(repository)?;
-        let _lock = Tags::lock(&file)?;
-        let mut unsynced = Unsynced::default();
-        for tag in &*self.tags.names(repository)? {
-            let current = self.links.read(&self.layout.tag_current(repository, tag))?;
-            if current.as_ref() == Some(digest) {
-                self.tags.remove(repository, tag, &mut unsynced)?;
-            }
-        }
-        // Before the manifest goes: no tag may come back to a manifest that is not there.
-        self.publisher.sync(&unsynced)?;
-        self.links.remove(&revision)
-    }
-
-    fn delete_tag(
-        &self,
-        repository: &RepositoryName,
-        tag: &Tag,
-        expect: &Expect,
-    ) -> Result<TagChange, StoreError> {
-        if !self.layout.tag(repository, tag).is_dir() {
-            return Ok(TagChange::Refused(None));
-        }
-        let file = self.tags.lock_file(repository)?;
-        let mut unsynced = Unsynced::default();
-        {
-            let _lock = Tags::lock(&file)?;
-            let current = self.tag(repository, tag)?;
-            if current.is_none() || !expect.holds(current.as_ref()) {
-                return Ok(TagChange::Refused(current));
-            }
-            self.tags.remove(repository, tag, &mut unsynced)?;
-        }
-        self.publisher.sync(&unsynced)?;
-        Ok(TagChange::Applied)
-    }
-
-    fn repositories(
-        &self,
-        page: &Page,
-        visible: &Visible,
-    ) -> Result<Listing<RepositoryName>, StoreError> {
-        if page.limit == 0 {
-            return Ok(Listing::empty());
-        }
-        let mut items = Vec::new();
-        let mut after = page.after.clone();
-        loop {
-            let step = page
-                .limit
-                .saturating_sub(items.len())
-                .saturating_add(1)
-                .min(1024);
-            let names = self.catalog.names(after.as_deref(), step)?;
-            let last = names.last().map(ToString::to_string);
-            for name in names {
-                if visible.contains(&name) && self.has_manifest(&name)? {
-                    if items.len() == page.limit {
-                        return Ok(Listing::new(items, true));
-                    }
-                    items.push(name);
-                }
-            }
-            match last {
-                Some(last) => after = Some(last),
-                None => return Ok(Listing::new(items, false)),
-            }
-        }
-    }
-
-    fn has_manifest(&self, repository: &RepositoryName) -> Result<bool, StoreError> {
-        for digest in walk::digests(&self.layout.revisions(repository)) {
-            if self
-                .links
-                .read(&self.layout.revision(repository, &digest))?
-                .is_some()
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn tags(&self, repository: &RepositoryName, page: &Page) -> Result<Listing<Tag>, StoreError> {
-        if page.limit == 0 {
-            return Ok(Listing::empty());
-        }
-        let names = self.tags.names(repository)?;
-        let after = page.after.as_deref();
-        let begin = names.partition_point(|tag| after.is_some_and(|after| tag.as_str() <= after));
-        let mut items = Vec::new();
-        for tag in names.iter().skip(begin) {
-            // One that cannot be read is left out of the list, as other damaged entries are.
-            let there = self.tag(repository, tag).unwrap_or_else(|error| {
-                tracing::warn!(%repository, %tag, %error, "a tag is skipped");
-                None
-            });
-            if there.is_some() {
-                if items.len() == page.limit {
-                    return Ok(Listing::new(items, true));
-                }
-                items.push(tag.clone());
-            }
-        }
-        Ok(Listing::new(items, false))
-    }
-
-    fn referrers(
-        &self,
-        repository: &RepositoryName,
-        subject: &Digest,
-        page: &Page,
-        filter: &ReferrersFilter,
-    ) -> Result<Listing<Descriptor>, StoreError> {
-        if page.limit == 0 {
-            return Ok(Listing::empty());
-        }
-        let after = page.after.as_deref();
-        let found = self
-            .referrers
-            .of(repository, subject, after, &self.links, &self.manifests)?;
-        let mut items = Vec::new();
-        let mut more = false;
-        for descriptor in found
-            .into_iter()
-            .filter(|descriptor| filter.allows(descriptor))
-        {
-            let revision = self.layout.revision(repository, &descriptor.digest);
-            if self.links.read(&revision)?.is_some() {
-                if items.len() == page.limit {
-                    more = true;
-                    break;
-                }
-                items.push(descriptor);
-            }
-        }
-        Ok(filter.bounded(Listing::new(items, more)))
-    }
-
-    fn live(&self) -> Result<Vec<Digest>, StoreError> {
-        let mut found = Vec::new();
-        for repository in walk::repositories(&self.layout, &[layout::LAYERS, layout::MANIFESTS])? {
-            for digest in walk::digests(&self.layout.layers(&repository)) {
-                found.extend(self.links.read(&self.layout.layer(&repository, &digest))?);
-            }
-            for digest in walk::digests(&self.layout.revisions(&repository)) {
-                found.extend(
-                    self.links
-                        .read(&self.layout.revision(&repository, &digest))?,
-                );
-            }
-        }
-        Ok(found)
     }
 }
 
@@ -338,10 +56,10 @@ impl MetadataStore for FsMetadata {
         link: BlobLink,
     ) -> Result<(), StoreError> {
         let path = self.0.layout.layer(repository, digest);
-        self.run(move |inner| {
+        self.run(move |records| {
             let mut unsynced = Unsynced::default();
-            inner.links.write(&path, &link.target, &mut unsynced)?;
-            inner.publisher.sync(&unsynced)
+            records.links.write(&path, &link.target, &mut unsynced)?;
+            records.publisher.sync(&unsynced)
         })
         .await
     }
@@ -357,7 +75,7 @@ impl MetadataStore for FsMetadata {
         let path = self.0.layout.layer(repository, digest);
         let target = match self.0.links.known(&path) {
             Some(target) => Some(target),
-            None => self.run(move |inner| inner.links.read(&path)).await?,
+            None => self.run(move |records| records.links.read(&path)).await?,
         };
         Ok(target.map(|target| BlobLink::new(target, None)))
     }
@@ -371,7 +89,7 @@ impl MetadataStore for FsMetadata {
             return Ok(false);
         }
         let path = self.0.layout.layer(repository, digest);
-        self.run(move |inner| inner.links.remove(&path)).await
+        self.run(move |records| records.links.remove(&path)).await
     }
 
     async fn put_manifest(
@@ -382,9 +100,9 @@ impl MetadataStore for FsMetadata {
     ) -> Result<Vec<TagChange>, StoreError> {
         let turn = self.0.tags.turn(repository).await;
         let (repository, tags) = (repository.clone(), tags.to_vec());
-        self.run(move |inner| {
+        self.run(move |records| {
             let _turn = turn;
-            inner.put_manifest(&repository, &record, &tags)
+            records.put_manifest(&repository, &record, &tags)
         })
         .await
     }
@@ -404,7 +122,7 @@ impl MetadataStore for FsMetadata {
             return Ok(Some(manifest));
         }
         let (repository, digest) = (repository.clone(), digest.clone());
-        self.run(move |inner| inner.manifest(&repository, &digest))
+        self.run(move |records| records.manifest(&repository, &digest))
             .await
     }
 
@@ -418,9 +136,9 @@ impl MetadataStore for FsMetadata {
         }
         let turn = self.0.tags.turn(repository).await;
         let (repository, digest) = (repository.clone(), digest.clone());
-        self.run(move |inner| {
+        self.run(move |records| {
             let _turn = turn;
-            inner.delete_manifest(&repository, &digest)
+            records.delete_manifest(&repository, &digest)
         })
         .await
     }
@@ -444,7 +162,8 @@ impl MetadataStore for FsMetadata {
             return Ok(Some(digest));
         }
         let (repository, tag) = (repository.clone(), tag.clone());
-        self.run(move |inner| inner.tag(&repository, &tag)).await
+        self.run(move |records| records.tag(&repository, &tag))
+            .await
     }
 
     async fn delete_tag(
@@ -455,9 +174,9 @@ impl MetadataStore for FsMetadata {
     ) -> Result<TagChange, StoreError> {
         let turn = self.0.tags.turn(repository).await;
         let (repository, tag, expect) = (repository.clone(), tag.clone(), expect.clone());
-        self.run(move |inner| {
+        self.run(move |records| {
             let _turn = turn;
-            inner.delete_tag(&repository, &tag, &expect)
+            records.delete_tag(&repository, &tag, &expect)
         })
         .await
     }
@@ -477,7 +196,7 @@ impl MetadataStore for FsMetadata {
         visible: &Visible,
     ) -> Result<Listing<RepositoryName>, StoreError> {
         let visible = visible.clone();
-        self.run(move |inner| inner.repositories(&page, &visible))
+        self.run(move |records| records.repositories(&page, &visible))
             .await
     }
 
@@ -487,7 +206,8 @@ impl MetadataStore for FsMetadata {
         page: Page,
     ) -> Result<Listing<Tag>, StoreError> {
         let repository = repository.clone();
-        self.run(move |inner| inner.tags(&repository, &page)).await
+        self.run(move |records| records.tags(&repository, &page))
+            .await
     }
 
     async fn referrers(
@@ -499,12 +219,12 @@ impl MetadataStore for FsMetadata {
     ) -> Result<Listing<Descriptor>, StoreError> {
         let (repository, subject) = (repository.clone(), subject.clone());
         let filter = filter.clone();
-        self.run(move |inner| inner.referrers(&repository, &subject, &page, &filter))
+        self.run(move |records| records.referrers(&repository, &subject, &page, &filter))
             .await
     }
 
     fn live_digests(&self) -> BoxStream<'_, Result<Digest, StoreError>> {
-        let walk = async move { self.run(Inner::live).await };
+        let walk = async move { self.run(Records::live).await };
         walk.into_stream()
             .map_ok(|found| stream::iter(found).map(Ok))
             .try_flatten()

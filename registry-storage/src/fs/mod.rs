@@ -12,6 +12,7 @@ mod manifests;
 mod metadata;
 mod publish;
 mod read;
+mod records;
 mod referrers;
 mod small;
 mod state;

@@ -2,6 +2,9 @@
 //!
 //! All bytes in `data` count: they were written in order, under the lock of `state`. How far they are
 //! hashed is known in this process, or saved in `state`; what lies beyond is hashed again.
+//!
+//! The file is long because what may happen to an upload, and under which lock and epoch, is only
+//! seen to be right side by side.
 
 use std::{
     collections::HashMap,

@@ -161,14 +161,14 @@ async fn misplaced(
     else {
         return Err(error);
     };
-    let response = render::failure(&error, None);
-    Ok(render::session(
-        response,
+    let response = render::session(
+        render::failure(&error, None),
         &received.settings,
         &received.place,
         name,
         &session,
-    ))
+    );
+    Ok(render::because(response, error))
 }
 
 pub(super) async fn cancel(

@@ -37,7 +37,7 @@ fn lines(config: &Config) -> Vec<String> {
     lines.extend(http(&config.http));
     lines.push(format!(
         "access log: {}",
-        if config.log.access {
+        if config.log.access.is_some() {
             "on standard output"
         } else {
             "off"

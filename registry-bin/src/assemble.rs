@@ -108,7 +108,7 @@ fn limits(config: &Config) -> Limits {
 }
 
 fn service(registry: Arc<dyn Registry>, config: &Config) -> RegistryService<Root> {
-    let (http, log) = (&config.http, config.log.access);
+    let (http, log) = (&config.http, config.log.access.is_some());
     let (catalog, tags) = (config.catalog_entries, config.tag_entries);
     let mut service = RegistryService::new(registry)
         .catalog_pages(PageSize::new(catalog.min(CATALOG_PAGE), catalog))

@@ -1,16 +1,19 @@
 //! `REGISTRY_*` variables, laid over the file's tree by Distribution's rules.
 //!
 //! A variable is the path of a key in capitals, joined by `_` (no key contains one). Its value is
-//! YAML and replaces what is there, also a whole section. Variables are applied in the order of
+//! YAML and replaces what is there, also a whole section; a secret can be left in a file, which
+//! `…_FILE` names. Variables are applied in the order of
 //! their names, so that a section comes before what is in it. A number is an index into a list,
 //! at most one past its end.
+
+use std::fs;
 
 use serde_json::{Map, Value};
 
 use super::{
     error::{ConfigError, Origin},
     schema::{Node, ROOT},
-    tree::{Tree, check, join, name_the_driver, refused, yaml},
+    tree::{Tree, check, join, meant, name_the_driver, refused, yaml},
 };
 
 /// The variable that names the configuration file.
@@ -39,13 +42,44 @@ pub(crate) fn apply(
         };
         match place.overwrite(&ROOT, &mut tree.root, &path) {
             Ok(true) => {
-                tree.overrides.insert(place.path, name);
+                if let Some(earlier) = tree.overrides.insert(place.path.clone(), name.clone()) {
+                    let message = format!("{earlier} sets it as well; keep one of the two");
+                    problems.push(place.problem(&message));
+                }
             }
-            Ok(false) => warnings.push(format!("{name}: not a setting, ignored")),
+            Ok(false) => warnings.push(not_a_setting(&name)),
             Err(error) => problems.push(error),
         }
     }
     ConfigError::all(problems).map(|()| warnings)
+}
+
+/// What to say of a variable that means nothing: and which was meant, maybe.
+fn not_a_setting(name: &str) -> String {
+    let path = name.trim_start_matches(PREFIX).to_ascii_lowercase();
+    let known = settings();
+    let written = path.replace('_', ".");
+    match meant(&written, known.iter().map(String::as_str)) {
+        Some(path) => {
+            let meant = path.replace('.', "_").to_ascii_uppercase();
+            format!("{name}: not a setting, ignored; {PREFIX}{meant} is meant, maybe")
+        }
+        None => format!("{name}: not a setting, ignored"),
+    }
+}
+
+/// The paths of all settings.
+fn settings() -> Vec<String> {
+    fn collect(node: &Node, path: &str, found: &mut Vec<String>) {
+        for (key, node) in node.keys() {
+            let path = join(path, key);
+            collect(node, &path, found);
+            found.push(path);
+        }
+    }
+    let mut found = Vec::new();
+    collect(&ROOT, "", &mut found);
+    found
 }
 
 struct Place<'a> {
@@ -62,8 +96,8 @@ impl Place<'_> {
         value: &mut Value,
         path: &[&str],
     ) -> Result<bool, ConfigError> {
-        if matches!(node, Node::Refused) {
-            return Err(refused(&self.origin, &self.path));
+        if let Node::Refused(remedy) = node {
+            return Err(refused(self.origin.clone(), &self.path, remedy));
         }
         let Some((segment, rest)) = path.split_first() else {
             return self.replace(node, value).map(|()| true);
@@ -79,10 +113,15 @@ impl Place<'_> {
                         self.path = join(&self.path, &segment.to_ascii_lowercase());
                         Err(self.problem("no storage driver of this registry; use filesystem"))
                     }
+                    None if self.path == "auth" => {
+                        self.path = join(&self.path, &segment.to_ascii_lowercase());
+                        Err(self
+                            .problem("no kind of authentication of this registry; use htpasswd"))
+                    }
                     None => Ok(false),
                 }
             }
-            Node::Map(node) => {
+            Node::Map(_, node) => {
                 let existing = value.as_object().and_then(|map| {
                     let same = |key: &&String| key.to_ascii_uppercase() == **segment;
                     map.keys().find(same).cloned()
@@ -90,8 +129,12 @@ impl Place<'_> {
                 let key = existing.unwrap_or_else(|| segment.to_ascii_lowercase());
                 self.descend(node, value, &key, rest)
             }
-            Node::List(node) => self.entry(node, value, segment, rest),
-            Node::Refused | Node::Value => Ok(false),
+            Node::List(_, node) => self.entry(node, value, segment, rest),
+            Node::Value(setting) if !setting.visible && path == ["FILE"] => {
+                *value = Value::String(self.content()?);
+                Ok(true)
+            }
+            Node::Refused(_) | Node::Value(_) => Ok(false),
         }
     }
 
@@ -151,19 +194,35 @@ impl Place<'_> {
     }
 
     fn replace(&self, node: &Node, value: &mut Value) -> Result<(), ConfigError> {
-        let mut payload = yaml(self.payload).map_err(|message| {
+        let mut payload = yaml(self.payload).map_err(|(_, message)| {
             let remedy = "the value of a variable is YAML, where a text that begins with [ or { or \
                           holds `: ` needs quotes, as in '[::1]:5000'";
             self.problem(&format!("{message}; {remedy}"))
         })?;
-        if self.path == "storage" {
+        if self.path == "storage" || self.path == "auth" {
             name_the_driver(&mut payload);
         }
         let mut problems = Vec::new();
-        check(node, &payload, &self.path, &self.origin, &mut problems);
+        let origin = |_: &str| self.origin.clone();
+        check(node, &payload, &self.path, &origin, &mut problems);
         ConfigError::all(problems)?;
         *value = payload;
         Ok(())
+    }
+
+    /// What is in the file that the variable names: a secret, without the line's end.
+    fn content(&self) -> Result<String, ConfigError> {
+        let text = fs::read_to_string(self.payload).map_err(|error| {
+            let file = self.payload;
+            self.problem(&format!(
+                "{file} cannot be read: {error}; name a file with the secret"
+            ))
+        })?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(self.problem(&format!("{} is empty", self.payload)));
+        }
+        Ok(text.to_owned())
     }
 
     fn problem(&self, message: &str) -> ConfigError {
@@ -179,7 +238,7 @@ mod tests {
                         true}}\nhttp: {headers: {X-A: [a, b]}}\n";
 
     fn applied(variables: &str) -> Result<(Value, Vec<String>), String> {
-        let mut tree = Tree::of_file(FILE, Origin::File("c".into())).unwrap();
+        let mut tree = Tree::of_file(FILE, Origin::File("c".into(), None)).unwrap();
         let variables = variables.lines().map(|line| {
             let (name, value) = line.split_once('=').expect("each row is NAME=value");
             (name.to_owned(), value.to_owned())
@@ -240,6 +299,12 @@ mod tests {
                 r#"[{"os":"linux"}]"#,
             ),
             (
+                "REGISTRY_AUTH=htpasswd\nREGISTRY_AUTH_HTPASSWD_REALM=Registry \
+                 Realm\nREGISTRY_AUTH_HTPASSWD_PATH=/auth/htpasswd",
+                "/auth",
+                r#"{"htpasswd":{"path":"/auth/htpasswd","realm":"Registry Realm"}}"#,
+            ),
+            (
                 "REGISTRY_CATALOG={maxentries: 5}",
                 "/catalog",
                 r#"{"maxentries":5}"#,
@@ -266,6 +331,8 @@ mod tests {
             assert_eq!(warnings, [format!("{name}: not a setting, ignored")]);
             assert_eq!(root, Tree::of_file(FILE, Origin::Defaults).unwrap().root);
         }
+        let (_, warnings) = applied("REGISTRY_STORAGE_DELETE_ENABLE=true").unwrap();
+        assert!(warnings[0].ends_with("; REGISTRY_STORAGE_DELETE_ENABLED is meant, maybe"));
         assert!(
             applied("REGISTRY_CONFIGURATION_PATH=x\nPATH=/bin")
                 .unwrap()
@@ -279,23 +346,23 @@ mod tests {
         let rows = [
             (
                 "REGISTRY_AUTH",
-                "htpasswd",
-                "REGISTRY_AUTH: auth: not supported yet",
+                "token",
+                "REGISTRY_AUTH: auth.token: not supported",
             ),
             (
-                "REGISTRY_AUTH_HTPASSWD_PATH",
+                "REGISTRY_AUTH_TOKEN_REALM",
                 "/p",
-                "REGISTRY_AUTH_HTPASSWD_PATH: auth: not supported",
+                "REGISTRY_AUTH_TOKEN_REALM: auth.token: not supported",
             ),
             (
-                "REGISTRY_HTTP_TLS_KEY",
-                "/k",
-                "REGISTRY_HTTP_TLS_KEY: http.tls: not supported yet",
+                "REGISTRY_AUTH_LDAP_URL",
+                "/p",
+                "REGISTRY_AUTH_LDAP_URL: auth.ldap: no kind of authentication",
             ),
             (
                 "REGISTRY_STORAGE",
                 "s3",
-                "REGISTRY_STORAGE: storage.s3: not supported yet",
+                "REGISTRY_STORAGE: storage.s3: not supported",
             ),
             (
                 "REGISTRY_STORAGE_S3_BUCKET",
@@ -313,19 +380,14 @@ mod tests {
                 "REGISTRY_STORAGE_FTP_HOST: storage.ftp: no storage",
             ),
             (
-                "REGISTRY_HTTP",
-                "{tls: {}}",
-                "REGISTRY_HTTP: http.tls: not supported yet",
-            ),
-            (
-                "REGISTRY_LOGLEVEL",
-                "debug",
-                "REGISTRY_LOGLEVEL: loglevel: not supported: Distribut",
+                "REGISTRY_LOG",
+                "{hooks: []}",
+                "REGISTRY_LOG: log.hooks: not supported",
             ),
             (
                 "REGISTRY_REDIS_ADDRS_0",
                 "a",
-                "REGISTRY_REDIS_ADDRS_0: redis: not supported yet",
+                "REGISTRY_REDIS_ADDRS_0: redis: not supported",
             ),
             (
                 "REGISTRY_HTTP_HEADERS_X-A_4",
@@ -347,5 +409,35 @@ mod tests {
             let told = applied(&format!("{name}={value}")).unwrap_err();
             assert!(told.starts_with(start), "{told}");
         }
+    }
+
+    #[test]
+    fn a_secret_can_be_left_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "hunter: [2\r\n").unwrap();
+        let name = file.path().display();
+        let (root, _) = applied(&format!("REGISTRY_HTTP_SECRET_FILE={name}")).unwrap();
+        assert_eq!(root["http"]["secret"], "hunter: [2");
+        for (variables, wrong) in [
+            (
+                format!("REGISTRY_HTTP_SECRET=a\nREGISTRY_HTTP_SECRET_FILE={name}"),
+                "http.secret: REGISTRY_HTTP_SECRET sets it as well",
+            ),
+            (
+                "REGISTRY_HTTP_SECRET_FILE=/absent".to_owned(),
+                "http.secret: /absent cannot be read",
+            ),
+            (
+                "REGISTRY_HTTP_SECRET_FILE=/dev/null".to_owned(),
+                "http.secret: /dev/null is empty",
+            ),
+        ] {
+            let told = applied(&variables).unwrap_err();
+            assert!(told.starts_with("REGISTRY_HTTP_SECRET_FILE: "), "{told}");
+            assert!(told.contains(wrong), "{told}");
+        }
+        // What is no secret stays where it can be seen.
+        let (_, warnings) = applied(&format!("REGISTRY_HTTP_HOST_FILE={name}")).unwrap();
+        assert_eq!(warnings.len(), 1);
     }
 }

@@ -53,10 +53,21 @@ impl std::error::Error for ConfigError {}
 pub enum Origin {
     /// In no place: it is missing.
     Defaults,
-    /// In the configuration file.
-    File(PathBuf),
+    /// In the configuration file, at that line if there is one.
+    File(PathBuf, Option<u64>),
     /// In this environment variable.
     Variable(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Defaults => f.write_str("default"),
+            Self::File(path, None) => write!(f, "{}", path.display()),
+            Self::File(path, Some(line)) => write!(f, "{}:{line}", path.display()),
+            Self::Variable(name) => f.write_str(name),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -70,8 +81,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Origin::Defaults => {}
-            Origin::File(path) => write!(f, "{}: ", path.display())?,
-            Origin::Variable(name) => write!(f, "{name}: ")?,
+            origin => write!(f, "{origin}: ")?,
         }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;

@@ -7,8 +7,10 @@
 mod duration;
 mod environment;
 mod error;
+mod lines;
 mod reader;
 mod resolve;
+mod resolved;
 mod schema;
 mod source;
 #[cfg(test)]
@@ -24,6 +26,8 @@ pub(crate) use self::duration::display as display_duration;
 pub use self::{
     environment::CONFIGURATION_PATH,
     error::{ConfigError, Origin},
+    resolved::Resolved,
+    schema::reference,
     source::{Environment, Source},
 };
 
@@ -35,14 +39,22 @@ pub struct Config {
     pub source: Source,
     /// What was written and means nothing.
     pub warnings: Vec<String>,
+    /// Every setting, with where its value was written.
+    pub resolved: Resolved,
     /// `log`: what is told, and how.
     pub log: Log,
     /// `storage`: where content is.
     pub storage: Storage,
+    /// `auth`: who may come in. Default: everybody.
+    pub auth: Option<Htpasswd>,
     /// `http`: how clients reach it.
     pub http: Http,
+    /// `health.storagedriver`: how the storage is asked whether it is well. Default: not at all.
+    pub health: Option<StorageHealth>,
     /// `validation`: what is checked at a push.
     pub validation: Validation,
+    /// `policy.repository.classes`: what may be pushed. Default: everything.
+    pub classes: Vec<Class>,
     /// `catalog.maxentries`: the most repositories in one answer. Default: 1000. At least 1.
     pub catalog_entries: usize,
     /// `tags.maxtags`: the most tags in one answer. Default: 1000. At least 1.
@@ -70,12 +82,27 @@ impl Config {
 pub struct Log {
     /// `log.level`. Default: info.
     pub level: LogLevel,
+    /// `log.levels`: those of modules, by the begin of their names. Default: none.
+    pub levels: BTreeMap<String, LogLevel>,
     /// `log.formatter`. Default: text.
     pub formatter: LogFormatter,
     /// `log.fields`: added to each line. Default: none.
     pub fields: BTreeMap<String, String>,
-    /// Not `log.accesslog.disabled`: a line for each request, on standard output. Default: on.
-    pub access: bool,
+    /// `log.reportcaller`: where in the source a line comes from. Default: off.
+    pub report_caller: bool,
+    /// `log.accesslog`: a line for each request, on standard output; `None` when it is disabled.
+    /// Default: combined.
+    pub access: Option<AccessFormat>,
+}
+
+/// How a line of the access log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessFormat {
+    /// As Apache's `combined`.
+    Combined,
+    /// One JSON object.
+    Json,
 }
 
 /// How much is logged.
@@ -166,6 +193,125 @@ pub struct Http {
     pub drain: Duration,
     /// `headers`: added to each answer. Default: none.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// `trustedproxies`, ours: whose forwarded headers count. Default: nobody's.
+    pub trusted: Vec<String>,
+    /// `tls`. Default: none, plain HTTP.
+    pub tls: Option<Tls>,
+    /// Not `http2.disabled`: HTTP/2 over TLS. Default: on.
+    pub http2: bool,
+    /// `h2c.enabled`: HTTP/2 without TLS, by prior knowledge. Default: on.
+    pub h2c: bool,
+    /// `debug.addr`: where health is told. Default: nowhere.
+    pub debug: Option<String>,
+}
+
+/// How connections are encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tls {
+    /// Where the certificate comes from.
+    pub certificate: Certificate,
+    /// What is asked of clients. Default: nothing.
+    pub clients: Option<ClientCertificates>,
+    /// `minimumtls`. Default: 1.2.
+    pub minimum: TlsVersion,
+    /// `ciphersuites`, by name. Default: none is written, all that are safe are offered.
+    pub cipher_suites: Vec<String>,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Certificate {
+    /// `letsencrypt`: from an authority that speaks ACME.
+    Acme(Acme),
+    /// `certificate` and `key`: from files.
+    Files {
+        /// The certificate and its chain.
+        certificate: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+}
+
+/// How certificates are had from an authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Acme {
+    /// `cachefile`: the directory in which they are kept.
+    pub cache: PathBuf,
+    /// `email`: where the authority writes to. Default: none.
+    pub email: Option<String>,
+    /// `hosts`: the names to have certificates for.
+    pub hosts: Vec<String>,
+    /// `directoryurl`. Default: Let's Encrypt's.
+    pub directory_url: Option<String>,
+    /// `directoryca`, ours: who signs the directory's own certificate. Default: the web's.
+    pub directory_ca: Option<PathBuf>,
+}
+
+/// What is asked of clients' certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientCertificates {
+    /// `clientcas`: files with the authorities that sign them.
+    pub authorities: Vec<PathBuf>,
+    /// `clientauth`.
+    pub auth: ClientAuth,
+}
+
+/// Whether a client must have a certificate, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientAuth {
+    /// It is asked for one.
+    Request,
+    /// It must have one of an authority that is known.
+    RequireAndVerify,
+    /// It must have one.
+    RequireAny,
+    /// If it has one, it must be of an authority that is known.
+    VerifyIfGiven,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// 1.2.
+    Tls12,
+    /// 1.3.
+    Tls13,
+}
+
+/// Users and hashes in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Htpasswd {
+    /// `realm`: what clients are shown.
+    pub realm: String,
+    /// `path`: the file.
+    pub path: PathBuf,
+}
+
+/// How the storage is asked whether it is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StorageHealth {
+    /// `interval`: from one question to the next. Default: 10s. At least 1s.
+    pub interval: Duration,
+    /// `threshold`: how many must fail in a row. Default: 3. At least 1.
+    pub threshold: usize,
+}
+
+/// A kind of image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Class {
+    /// What runs as a container.
+    Image,
+    /// A plugin of Docker's.
+    Plugin,
 }
 
 /// Where clients connect.

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use registry_core::access::Secret;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     duration,
-    error::ConfigError,
+    error::{ConfigError, Origin},
     tree::{Tree, join},
 };
 
@@ -41,19 +43,53 @@ impl<'a> Section<'a> {
         }
     }
 
-    pub(crate) fn boolean(&self, key: &str) -> Result<Option<bool>> {
+    /// `true` or `false`.
+    pub(crate) fn boolean(&self, key: &str, default: bool) -> Result<bool> {
+        let found = self.boolean_if(key)?;
+        Ok(self.noted(key, found.unwrap_or(default)))
+    }
+
+    /// `true` or `false`, or neither.
+    pub(crate) fn boolean_if(&self, key: &str) -> Result<Option<bool>> {
         let message = "must be true or false, without quotes";
-        self.read(key, message, |value| match value {
+        let found = self.read(key, message, |value| match value {
             Value::Bool(value) => Some(*value),
             _ => None,
-        })
+        })?;
+        if found.is_some() {
+            self.noted(key, found);
+        }
+        Ok(found)
     }
 
-    pub(crate) fn string(&self, key: &str) -> Result<Option<String>> {
-        self.read(key, "must be a text", text)
+    /// A text. An empty one is none.
+    pub(crate) fn text(&self, key: &str) -> Result<Option<String>> {
+        let found = self.written(key)?;
+        Ok(self.noted(key, found))
     }
 
-    pub(crate) fn count(&self, key: &str) -> Result<Option<usize>> {
+    /// A text, with a default.
+    pub(crate) fn text_or(&self, key: &str, default: &str) -> Result<String> {
+        let found = self.written(key)?;
+        Ok(self.noted(key, found.unwrap_or_else(|| default.to_owned())))
+    }
+
+    /// A text that nobody may see.
+    pub(crate) fn secret(&self, key: &str) -> Result<Option<Secret>> {
+        let found = self.written(key)?.map(Secret::new);
+        let mut resolved = self.tree.resolved.borrow_mut();
+        resolved.note_secret(join(&self.path, key), found.is_some(), self.origin(key));
+        Ok(found)
+    }
+
+    /// A whole number, at least 1.
+    pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize> {
+        let found = self.count_if(key)?;
+        Ok(self.noted(key, found.unwrap_or(default)))
+    }
+
+    /// A whole number, at least 1, or none.
+    pub(crate) fn count_if(&self, key: &str) -> Result<Option<usize>> {
         let message = "must be a whole number, at least 1";
         self.read(key, message, |value| {
             let count = value.as_u64().filter(|count| *count > 0)?;
@@ -61,30 +97,44 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(crate) fn duration(&self, key: &str) -> Result<Option<Duration>> {
+    /// A length of time.
+    pub(crate) fn duration(&self, key: &str, default: Duration) -> Result<Duration> {
         let message = "must be a duration such as 168h, 1m30s or 500ms";
-        self.read(key, message, |value| duration::parse(&text(value)?))
+        let found = self.read(key, message, |value| duration::parse(&text(value)?))?;
+        let found = found.unwrap_or(default);
+        self.noted(key, duration::display(found));
+        Ok(found)
     }
 
-    /// One of a few words.
-    pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>> {
-        let known = words.iter().map(|(word, _)| *word);
-        let known: Vec<_> = known.filter(|word| !word.is_empty()).collect();
+    /// One of a few words, the first of which is the default. The empty one is the default too.
+    pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<T> {
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         let message = format!("must be one of {}", known.join(", "));
-        self.read(key, &message, |value| {
+        let found = self.read(key, &message, |value| {
             let written = text(value)?.to_ascii_lowercase();
-            words
-                .iter()
-                .find(|(word, _)| *word == written)
-                .map(|(_, meaning)| *meaning)
-        })
+            if written.is_empty() {
+                return words.first();
+            }
+            words.iter().find(|(word, _)| *word == written)
+        })?;
+        let found = found
+            .or(words.first())
+            .expect("there are words to choose from");
+        self.noted(key, found.0);
+        Ok(found.1)
     }
 
+    /// A list of texts.
     pub(crate) fn strings(&self, key: &str) -> Result<Vec<String>> {
-        let list = self.read(key, "must be a list of texts, such as [a, b]", |value| {
-            value.as_array()?.iter().map(text).collect()
+        let message = "must be a list of texts, such as [a, b]";
+        let list = self.read(key, message, |value| {
+            value
+                .as_array()?
+                .iter()
+                .map(text)
+                .collect::<Option<Vec<_>>>()
         })?;
-        Ok(list.unwrap_or_default())
+        Ok(self.noted(key, list.unwrap_or_default()))
     }
 
     pub(crate) fn sections(&self, key: &str) -> Result<Vec<Self>> {
@@ -101,8 +151,14 @@ impl<'a> Section<'a> {
     /// Keys of the operator's choice, with a text each.
     pub(crate) fn texts(&self, key: &str) -> Result<BTreeMap<String, String>> {
         let section = self.section(key)?;
-        let text = |key: &String| Ok((key.clone(), section.string(key)?.unwrap_or_default()));
-        section.keys().map(text).collect()
+        let text = |key: &String| Ok((key.clone(), section.text(key)?.unwrap_or_default()));
+        let texts: BTreeMap<_, _> = section.keys().map(text).collect::<Result<_>>()?;
+        Ok(texts)
+    }
+
+    /// Whether the key is written, and not null.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.value.get(key).is_some_and(|value| !value.is_null())
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'a String> + use<'a> {
@@ -115,11 +171,29 @@ impl<'a> Section<'a> {
     /// An error about a key of this section.
     pub(crate) fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
         let path = join(&self.path, key);
-        let origin = match self.value.get(key) {
-            Some(_) => self.tree.origin(&path),
-            None => self.tree.base.clone(),
-        };
-        ConfigError::new(origin, path, message)
+        ConfigError::new(self.tree.origin(&path), path, message)
+    }
+
+    /// Notes what a setting came to.
+    pub(crate) fn noted<T: Serialize>(&self, key: &str, found: T) -> T {
+        let value = serde_json::to_value(&found).unwrap_or_default();
+        let mut resolved = self.tree.resolved.borrow_mut();
+        resolved.note(join(&self.path, key), value, self.origin(key));
+        found
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        if self.has(key) {
+            self.tree.origin(&join(&self.path, key))
+        } else {
+            Origin::Defaults
+        }
+    }
+
+    /// A text, without a note of it. An empty one is none.
+    pub(crate) fn written(&self, key: &str) -> Result<Option<String>> {
+        let found = self.read(key, "must be a text", text)?;
+        Ok(found.filter(|text| !text.is_empty()))
     }
 
     fn read<T>(

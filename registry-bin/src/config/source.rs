@@ -38,7 +38,7 @@ impl Source {
         let Some(path) = self.path() else {
             return Ok(Tree::empty());
         };
-        let origin = Origin::File(path.clone());
+        let origin = Origin::File(path.clone(), None);
         let text = fs::read_to_string(path).map_err(|error| {
             let remedy = match error.kind() {
                 io::ErrorKind::NotFound => "; name a file that is there, or none",

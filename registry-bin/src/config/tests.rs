@@ -1,9 +1,12 @@
 //! What a file and variables come to, as a table: every default, and every complaint.
 
+use serde_json::Value;
+
 use super::{
-    Config, ConfigError, Driver, Environment, Origin, Source, environment,
+    Config, ConfigError, Driver, Environment, Listen, Origin, Resolved, Source, environment,
     resolve::{ROOT_WITH_A_FILE, config},
-    tree::Tree,
+    schema::{Node, ROOT, Setting},
+    tree::{Tree, join},
 };
 
 fn load(file: Option<&str>, variables: &str) -> Result<Config, String> {
@@ -16,7 +19,7 @@ fn load(file: Option<&str>, variables: &str) -> Result<Config, String> {
     let source = file.map_or(Source::None, |_| Source::Argument("c.yml".into()));
     let load = || {
         let mut tree = match file {
-            Some(text) => Tree::of_file(text, Origin::File("c.yml".into()))?,
+            Some(text) => Tree::of_file(text, Origin::File("c.yml".into(), None))?,
             None => Tree::empty(),
         };
         let warnings = environment::apply(&mut tree, environment.variables())?;
@@ -25,24 +28,91 @@ fn load(file: Option<&str>, variables: &str) -> Result<Config, String> {
     load().map_err(|error: ConfigError| error.to_string())
 }
 
-#[test]
-fn without_anything() {
-    let config = load(None, "").unwrap();
-    let expected = r#"Config { source: None, warnings: [], log: Log { level: Info, formatter: Text, fields: {}, access: true }, storage: Storage { driver: Filesystem { root: "/home/u/.local/share/registry", threads: 100 }, deletes: true, read_only: false, upload_purging: Some(UploadPurging { age: 604800s, interval: 86400s, dry_run: false }) }, http: Http { listen: Tcp("127.0.0.1:5000"), host: None, prefix: None, secret: None, relative_urls: None, drain: 5s, headers: [] }, validation: Validation { references: All, indexes: All, urls_allow: [], urls_deny: [] }, catalog_entries: 1000, tag_entries: 1000 }"#;
-    assert_eq!(format!("{config:?}"), expected);
+/// What was set, line by line, without the padding.
+fn shown(config: &Config) -> String {
+    let text = config.resolved.to_string();
+    let lines = text.lines().map(|line| {
+        let (setting, origin) = line.split_once(" # ").unwrap_or((line, ""));
+        format!("{}|{origin}\n", setting.trim_end())
+    });
+    lines.collect()
 }
 
 #[test]
-fn with_everything() {
-    let file = r"
-version: 0.1
-log: {level: debug, formatter: json, fields: {service: registry, n: 1}, accesslog: {disabled: true}}
+fn without_anything() {
+    let config = load(None, "").unwrap();
+    let expected = "\
+log:|
+  level: \"info\"|default
+  accesslog:|
+    disabled: false|default
+    format: \"combined\"|default
+  formatter: \"text\"|default
+  reportcaller: false|default
+storage:|
+  filesystem:|
+    rootdirectory: \"/home/u/.local/share/registry\"|default
+    maxthreads: 100|default
+  redirect:|
+    disable: false|default
+  delete:|
+    enabled: true|default
+  maintenance:|
+    readonly:|
+      enabled: false|default
+    uploadpurging:|
+      enabled: true|default
+      age: \"168h\"|default
+      interval: \"24h\"|default
+      dryrun: false|default
+http:|
+  net: \"tcp\"|default
+  addr: \"127.0.0.1:5000\"|default
+  draintimeout: \"5s\"|default
+  tls:|
+    clientauth: \"require-and-verify-client-cert\"|default
+    minimumtls: \"tls1.2\"|default
+  http2:|
+    disabled: false|default
+  h2c:|
+    enabled: true|default
+  debug:|
+    prometheus:|
+      enabled: false|default
+health:|
+  storagedriver:|
+    enabled: false|default
+    interval: \"10s\"|default
+    threshold: 3|default
+validation:|
+  disabled: false|default
+  manifests:|
+    indexes:|
+      platforms: \"all\"|default
+    references: \"all\"|default
+catalog:|
+  maxentries: 1000|default
+tags:|
+  maxtags: 1000|default
+";
+    assert_eq!(shown(&config), expected);
+    assert!(config.auth.is_none() && config.http.tls.is_none() && config.health.is_none());
+}
+
+const EVERYTHING: &str = r"version: 0.1
+log: {level: debug, levels: {registry_core: warn}, formatter: json, fields: {n: 1}}
+loglevel: error
 storage:
   filesystem: {rootdirectory: /data, maxthreads: 10}
   delete: {enabled: true}
+  cache: {blobdescriptor: inmemory, blobdescriptorsize: 100, layerinfo: inmemory}
+  redirect: {disable: true}
+  tag: {concurrencylimit: 8}
   maintenance:
     uploadpurging: {enabled: true, age: 1h, interval: 90s, dryrun: true}
     readonly: {enabled: true}
+auth:
+  htpasswd: {realm: Registry Realm, path: /auth/htpasswd}
 http:
   addr: /run/registry.sock
   net: unix
@@ -52,17 +122,101 @@ http:
   relativeurls: false
   draintimeout: 60s
   headers: {X-Content-Type-Options: [nosniff]}
+  trustedproxies: [10.0.0.0/8]
+  tls:
+    certificate: /c.pem
+    key: /k.pem
+    clientcas: [/ca.pem]
+    clientauth: verify-client-cert-if-given
+    minimumtls: tls1.3
+    ciphersuites: [TLS_AES_128_GCM_SHA256]
+  http2: {disabled: true}
+  h2c: {enabled: false}
+  debug: {addr: 'localhost:5001', prometheus: {enabled: false, path: /metrics}}
+health: {storagedriver: {enabled: true, interval: 5s, threshold: 2}}
 validation:
+  enabled: true
+  disabled: true
   manifests:
     urls: {allow: ['^https://'], deny: ['evil']}
     indexes: {platforms: list, platformlist: [{architecture: amd64, os: linux}]}
     references: none
+policy: {repository: {classes: [image, plugin]}}
 catalog: {maxentries: 10}
 tags: {maxtags: 20}
 ";
-    let config = load(Some(file), "").unwrap();
-    let expected = r#"Config { source: Argument("c.yml"), warnings: [], log: Log { level: Debug, formatter: Json, fields: {"n": "1", "service": "registry"}, access: false }, storage: Storage { driver: Filesystem { root: "/data", threads: 25 }, deletes: true, read_only: true, upload_purging: Some(UploadPurging { age: 3600s, interval: 90s, dry_run: true }) }, http: Http { listen: Unix("/run/registry.sock"), host: Some("https://registry.example.org"), prefix: Some("/oci/"), secret: Some(Secret(…)), relative_urls: Some(false), drain: 60s, headers: [("x-content-type-options", "nosniff")] }, validation: Validation { references: None, indexes: List([Platform { architecture: "amd64", os: "linux" }]), urls_allow: [Regex("^https://")], urls_deny: [Regex("evil")] }, catalog_entries: 10, tag_entries: 20 }"#;
+
+#[test]
+fn with_everything() {
+    let mut config = load(Some(EVERYTHING), "").unwrap();
+    let told = config.resolved.to_string();
+    assert!(!format!("{config:?}{told}").contains("hunter2"));
+    assert!(told.contains("secret: \"***\""), "{told}");
+    config.resolved = Resolved::default();
+    let expected = r#"Config { source: Argument("c.yml"), warnings: ["loglevel: is deprecated; write log.level instead"], resolved: Resolved([]), log: Log { level: Debug, levels: {"registry_core": Warn}, formatter: Json, fields: {"n": "1"}, report_caller: false, access: Some(Combined) }, storage: Storage { driver: Filesystem { root: "/data", threads: 25 }, deletes: true, read_only: true, upload_purging: Some(UploadPurging { age: 3600s, interval: 90s, dry_run: true }) }, auth: Some(Htpasswd { realm: "Registry Realm", path: "/auth/htpasswd" }), http: Http { listen: Unix("/run/registry.sock"), host: Some("https://registry.example.org"), prefix: Some("/oci/"), secret: Some(Secret(…)), relative_urls: Some(false), drain: 60s, headers: [("x-content-type-options", "nosniff")], trusted: ["10.0.0.0/8"], tls: Some(Tls { certificate: Files { certificate: "/c.pem", key: "/k.pem" }, clients: Some(ClientCertificates { authorities: ["/ca.pem"], auth: VerifyIfGiven }), minimum: Tls13, cipher_suites: ["TLS_AES_128_GCM_SHA256"] }), http2: false, h2c: false, debug: Some("localhost:5001") }, health: Some(StorageHealth { interval: 5s, threshold: 2 }), validation: Validation { references: None, indexes: List([Platform { architecture: "amd64", os: "linux" }]), urls_allow: [Regex("^https://")], urls_deny: [Regex("evil")] }, classes: [Image, Plugin], catalog_entries: 10, tag_entries: 20 }"#;
     assert_eq!(format!("{config:?}"), expected);
+}
+
+/// Each setting of the table is read by somebody, and what its default is said to be, it is.
+#[test]
+fn the_table_and_the_reader_agree() {
+    fn collect(node: &'static Node, path: &str, found: &mut Vec<(String, &'static Setting)>) {
+        match node {
+            Node::List(setting, _) | Node::Map(setting, _) | Node::Value(setting) => {
+                found.push((path.to_owned(), setting));
+            }
+            Node::Refused(_) => {}
+            Node::Section(keys) => {
+                for (key, node) in *keys {
+                    collect(node, &join(path, key), found);
+                }
+            }
+        }
+    }
+    let mut settings = Vec::new();
+    collect(&ROOT, "", &mut settings);
+    let acme = "version: 0.1\nstorage: inmemory\nhttp: {tls: {letsencrypt: {cachefile: /c, email: \
+                a@b.c, hosts: [a.b], directoryurl: 'https://d', directoryca: /ca}}}\n";
+    let read = |config: Config| config.resolved.values();
+    let mut seen = read(load(Some(EVERYTHING), "").unwrap());
+    seen.append(&mut read(load(Some(acme), "").unwrap()));
+    let plain = read(load(None, "").unwrap());
+    for (path, setting) in settings {
+        let below = |known: &&String| known.starts_with(&format!("{path}."));
+        let there = seen.contains_key(&path) || seen.keys().any(|known| below(&known));
+        // Checked, and nothing more: it has no effect.
+        let idle = ["blobdescriptorsize", "concurrencylimit"];
+        assert!(
+            there || idle.iter().any(|key| path.ends_with(key)),
+            "{path} is not read"
+        );
+        if setting.default.contains([' ', '\'']) || setting.default == "none" {
+            continue;
+        }
+        let found = plain.get(&path).map(|value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        let idle = path == "storage.cache.blobdescriptor";
+        assert!(
+            idle || found.as_deref() == Some(setting.default),
+            "{path}: {found:?}"
+        );
+    }
+}
+
+/// The files that people start from start here too.
+#[test]
+fn stock_files() {
+    let debian = include_str!("../../tests/stock/debian-docker-registry.yml");
+    let image = include_str!("../../tests/stock/image-registry-2.yml");
+    let image_3 = include_str!("../../tests/stock/image-registry-3.yml");
+    let example = include_str!("../../tests/stock/distribution-example.yml");
+    let development = include_str!("../../tests/stock/distribution-development.yml");
+    for text in [debian, image, image_3, example, development] {
+        let config = load(Some(text), "").unwrap();
+        assert_eq!(config.http.listen, Listen::Tcp(":5000".into()));
+    }
 }
 
 #[test]
@@ -88,120 +242,4 @@ fn deletes_follow_whether_there_is_a_file() {
     assert_eq!(root("").to_str(), Some(ROOT_WITH_A_FILE));
     let variable = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/v";
     assert_eq!(root(variable).to_str(), Some("/v"));
-}
-
-#[test]
-fn what_is_wrong_is_named_where_it_was_written() {
-    let rows = [
-        (
-            "http: {}",
-            "c.yml: version: is missing; begin the file with `version: 0.1`",
-        ),
-        (
-            "version: 0.2",
-            "c.yml: version: 0.2 is not supported; this registry knows 0.1",
-        ),
-        ("version: 0.1", "c.yml: storage: no driver is configured"),
-        (
-            "storage: {filesystem: {}, inmemory: {}}",
-            "c.yml: storage: several drivers are",
-        ),
-        (
-            "http: {addr: 5000}",
-            "c.yml: http.addr: must be a host and a port",
-        ),
-        (
-            "http: {net: udp}",
-            "c.yml: http.net: must be one of tcp, unix",
-        ),
-        (
-            "http: {net: unix}",
-            "c.yml: http.addr: must be the path of the socket",
-        ),
-        (
-            "http: {host: localhost}",
-            "c.yml: http.host: must be a URL without user, query and fragment, such as https://",
-        ),
-        (
-            "http: {host: 'https://r.example?a=b'}",
-            "c.yml: http.host: must be a URL without",
-        ),
-        (
-            "http: {host: 'https://r.example/#a'}",
-            "c.yml: http.host: must be a URL without",
-        ),
-        (
-            "http: {host: 'https://me:secret@r.example'}",
-            "c.yml: http.host: must be a URL without",
-        ),
-        (
-            "http: {prefix: a}",
-            "c.yml: http.prefix: must begin with a slash",
-        ),
-        (
-            "http: {draintimeout: 1 day}",
-            "c.yml: http.draintimeout: must be a duration such",
-        ),
-        (
-            "http: {headers: {X: y}}",
-            "c.yml: http.headers.X: must be a list of texts",
-        ),
-        (
-            "http: {headers: {'X Y': [z]}}",
-            "c.yml: http.headers.X Y: is no name of a header",
-        ),
-        ("http: 1", "c.yml: http: must be a section"),
-        (
-            "log: {level: trace}",
-            "c.yml: log.level: must be one of error, warn, info, debug",
-        ),
-        (
-            "catalog: {maxentries: 0}",
-            "c.yml: catalog.maxentries: must be a whole number, at",
-        ),
-        ("storage: {delete: {enabled: 'true'}}", "c.yml: storage"),
-        (
-            "validation: {manifests: {urls: {allow: ['(']}}}",
-            "c.yml: validation.manifests.urls.allow: `(` is no regular expression: unclosed group",
-        ),
-        (
-            "validation: {manifests: {indexes: {platforms: list}}}",
-            "c.yml: validation.manifests.indexes.platformlist: must have an entry",
-        ),
-        (
-            "storage: {inmemory: , maintenance: {uploadpurging: {interval: 0}}}",
-            "c.yml: storage.maintenance.uploadpurging.interval: must be at least 1s",
-        ),
-    ];
-    for (text, start) in rows {
-        let version = if text.starts_with("version") || start.contains("version:") {
-            ""
-        } else {
-            "version: 0.1\n"
-        };
-        let driver = if text.contains("storage") || start.contains("storage") {
-            ""
-        } else {
-            "storage: inmemory\n"
-        };
-        let told = load(Some(&format!("{version}{driver}{text}")), "").unwrap_err();
-        assert!(told.starts_with(start), "{text}: {told}");
-    }
-    let told = load(None, "REGISTRY_HTTP_DRAINTIMEOUT=soon").unwrap_err();
-    assert!(
-        told.starts_with("REGISTRY_HTTP_DRAINTIMEOUT: http.draintimeout: must"),
-        "{told}"
-    );
-    let told = load(None, "REGISTRY_HTTP_ADDR=[::1]:5000").unwrap_err();
-    assert!(told.contains("needs quotes"), "{told}");
-    let told = load(
-        Some("version: 0.1\nhttp: {net: udp}"),
-        "REGISTRY_STORAGE=inmemory",
-    );
-    assert!(told.unwrap_err().ends_with("tcp, unix"));
-    let told = load(None, "HOME=").unwrap_err();
-    assert!(
-        told.starts_with("storage.filesystem.rootdirectory: there is no home"),
-        "{told}"
-    );
 }

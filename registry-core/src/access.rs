@@ -10,6 +10,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -222,6 +223,8 @@ pub struct AuthRequest<'a> {
     pub credentials: Credentials,
     /// The other end of the connection.
     pub peer: Option<SocketAddr>,
+    /// The client's address: the peer's, or what a trusted proxy says.
+    pub client: Option<IpAddr>,
     /// The DER of the certificate that it proved to own in the TLS handshake.
     pub client_certificate: Option<&'a [u8]>,
     /// What the host application attached to the request, such as a session of its own.
@@ -233,6 +236,7 @@ impl fmt::Debug for AuthRequest<'_> {
         f.debug_struct("AuthRequest")
             .field("credentials", &self.credentials)
             .field("peer", &self.peer)
+            .field("client", &self.client)
             .finish_non_exhaustive()
     }
 }
@@ -275,6 +279,12 @@ pub enum AuthError {
     /// The credentials are missing, wrong or expired.
     #[error("{0}")]
     Rejected(&'static str),
+    /// Too many attempts failed before this one, which was not looked at.
+    #[error("too many failed logins; wait before the next")]
+    Throttled {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// Whoever decides does not answer: neither yes nor no.
     #[error("the authority does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -288,7 +298,8 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`AuthError::Rejected`] is answered with 401 and the challenge, [`AuthError::Unavailable`] with 503.
+    /// [`AuthError::Rejected`] is answered with 401 and the challenge, [`AuthError::Throttled`] with 429,
+    /// [`AuthError::Unavailable`] with 503.
     async fn authenticate(&self, request: &AuthRequest<'_>) -> Result<Principal, AuthError>;
 
     /// What a client must do to be let in, given what it wants.

@@ -27,6 +27,7 @@ pub(super) async fn principal(
     let request = AuthRequest {
         credentials: headers::credentials(&parts.headers),
         peer,
+        client: context.client,
         client_certificate: None,
         host: Some(&parts.extensions),
     };
@@ -61,6 +62,9 @@ pub(super) async fn principal(
             Err(wanted
                 .into_iter()
                 .fold(Error::new(ErrorCode::Unauthorized, reason), Error::wanting))
+        }
+        Err(error @ AuthError::Throttled { retry_after }) => {
+            Err(Error::new(ErrorCode::TooManyRequests, error.to_string()).retry_after(retry_after))
         }
         Err(error @ AuthError::Unavailable(_)) => Err(Error::new(
             ErrorCode::Unavailable,

@@ -1,0 +1,177 @@
+//! The text of an htpasswd file.
+
+use std::{collections::HashMap, sync::Arc};
+
+/// The users of a file with their bcrypt hashes, and what else stands there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Entries {
+    users: HashMap<Box<str>, Arc<str>>,
+    /// The cost that most hashes have.
+    cost: u32,
+    pub(super) skipped: Vec<Skipped>,
+}
+
+/// A line that lets nobody in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Skipped {
+    /// From 1 on.
+    pub(super) line: usize,
+    pub(super) user: Option<String>,
+    pub(super) why: &'static str,
+}
+
+/// What a hash costs where the file has none.
+const DEFAULT_COST: u32 = 10;
+
+impl Entries {
+    /// Reads a file. Of several lines for one user the last counts, as in Distribution.
+    pub(super) fn parse(text: &str) -> Self {
+        let mut entries = Self::default();
+        let mut costs = HashMap::<u32, usize>::new();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let mut skip = |user: Option<&str>, why| {
+                entries.skipped.push(Skipped {
+                    line: number + 1,
+                    user: user.map(str::to_owned),
+                    why,
+                });
+            };
+            match line.split_once(':') {
+                None => skip(None, "it has no colon"),
+                Some(("", _)) => skip(None, "it has no user"),
+                Some((user, hash)) => match cost(hash) {
+                    Some(cost) => {
+                        *costs.entry(cost).or_default() += 1;
+                        entries.users.insert(user.into(), hash.into());
+                    }
+                    None => {
+                        // An older line of this user must not go on to count.
+                        entries.users.remove(user);
+                        skip(Some(user), scheme(hash));
+                    }
+                },
+            }
+        }
+        let most = costs
+            .into_iter()
+            .max_by_key(|(cost, count)| (*count, *cost));
+        entries.cost = most.map_or(DEFAULT_COST, |(cost, _)| cost);
+        entries
+    }
+
+    /// The hash of a user.
+    pub(super) fn hash(&self, user: &str) -> Option<&Arc<str>> {
+        self.users.get(user)
+    }
+
+    /// A hash that no password has, and that costs as much to find that out as most of the others.
+    pub(super) fn nobody(&self) -> Arc<str> {
+        format!("$2y${:02}${}", self.cost, ".".repeat(53)).into()
+    }
+
+    /// How many users can come in.
+    pub(super) fn len(&self) -> usize {
+        self.users.len()
+    }
+}
+
+/// The cost of a bcrypt hash; `None` when it is none.
+fn cost(hash: &str) -> Option<u32> {
+    let rest = ["$2a$", "$2b$", "$2y$"]
+        .iter()
+        .find_map(|version| hash.strip_prefix(version))?;
+    let (cost, digest) = rest.split_once('$')?;
+    let alphabet = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/');
+    let whole = digest.len() == 53 && digest.chars().all(alphabet) && cost.len() == 2;
+    let cost = cost.parse().ok().filter(|cost| (4..=31).contains(cost))?;
+    whole.then_some(cost)
+}
+
+/// What else a hash is.
+fn scheme(hash: &str) -> &'static str {
+    if hash.starts_with("$2") {
+        "it is a bcrypt hash that is damaged"
+    } else if hash.starts_with("$apr1$") || hash.starts_with("$1$") {
+        "it is an MD5 hash"
+    } else if hash.starts_with("{SHA}") {
+        "it is a SHA-1 hash without salt"
+    } else if hash.starts_with("$5$") || hash.starts_with("$6$") {
+        "it is a SHA-2 hash"
+    } else {
+        "it is no bcrypt hash"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Made by Apache's htpasswd 2.4: -B -C 5, -m, -s, -d, -2, -5 and -p.
+    const FILE: &str = include_str!("../../tests/fixtures/htpasswd");
+
+    #[test]
+    fn a_file_of_apaches() {
+        let entries = Entries::parse(FILE);
+        assert_eq!(entries.len(), 2);
+        assert!(entries.hash("bcrypt").unwrap().starts_with("$2y$05$"));
+        let skipped: Vec<_> = entries
+            .skipped
+            .iter()
+            .map(|line| (line.line, line.user.as_deref(), line.why))
+            .collect();
+        assert_eq!(
+            skipped,
+            [
+                (4, Some("md5"), "it is an MD5 hash"),
+                (5, Some("sha"), "it is a SHA-1 hash without salt"),
+                (6, Some("crypt"), "it is no bcrypt hash"),
+                (7, Some("sha256"), "it is a SHA-2 hash"),
+                (8, Some("plain"), "it is no bcrypt hash"),
+            ]
+        );
+    }
+
+    #[test]
+    fn odd_lines() {
+        let hash = format!("$2b$10${}", "a".repeat(53));
+        let short = &hash[..59];
+        let text = format!(
+            "\u{feff}\n# a: comment\r\n  ada:{hash}  \r\nbob:{hash}\nbob:{short}\n:{hash}\nnone\n\
+             eve:$2y$99${}\ncarol:$apr1$x\ncarol:{hash}",
+            "a".repeat(53)
+        );
+        let entries = Entries::parse(&text);
+        assert_eq!(&**entries.hash("ada").unwrap(), hash);
+        assert_eq!(entries.hash("bob"), None);
+        assert!(entries.hash("carol").is_some());
+        let lines: Vec<_> = entries.skipped.iter().map(|line| line.line).collect();
+        assert_eq!(lines, [5, 6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn nobody_costs_what_most_cost() {
+        assert!(Entries::parse("").nobody().starts_with("$2y$10$"));
+        let line = |cost: u32| format!("u{cost}:$2y${cost:02}${}\n", "a".repeat(53));
+        let text = [line(5), line(12), line(12).replace('u', "v")].concat();
+        let nobody = Entries::parse(&text).nobody();
+        assert!(nobody.starts_with("$2y$12$"));
+        assert_eq!(cost(&nobody), Some(12));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_else_lets_anybody_in(text in "([a-c:$2y.\\n#\\r 0-9]|\\PC){0,200}") {
+            let entries = Entries::parse(&text);
+            for (user, hash) in &entries.users {
+                prop_assert!(text.contains(&**user) && cost(hash).is_some());
+            }
+        }
+    }
+}

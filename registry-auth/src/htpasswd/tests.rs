@@ -1,0 +1,236 @@
+//! Logins, over files that change and clocks that stand still.
+
+use std::{
+    fs,
+    net::IpAddr,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures_util::future::join_all;
+use registry_core::{ManualClock, access::Secret};
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+use super::*;
+
+/// `correct` for every user, at cost 4.
+const CORRECT: &str = "$2y$04$Ec70Eapqhnj89kzthBmKLeyQLBFn9hj5iDh83R9vJY2/N3W2v8pS2";
+
+struct Bench {
+    folder: TempDir,
+    clock: ManualClock,
+    users: Htpasswd,
+}
+
+impl Bench {
+    /// Over a file with `text`, where `says` decides what a password is.
+    fn new(text: &str, says: fn(&str, &str) -> bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        fs::write(&path, text).unwrap();
+        let clock = ManualClock::at(std::time::SystemTime::now() + Duration::from_secs(3600));
+        let mut users = Htpasswd::new(path, "here").clock(clock.clone());
+        users.verified = Verified::new(&SystemEntropy, says);
+        Self {
+            folder,
+            clock,
+            users,
+        }
+    }
+
+    fn write(&self, text: &str) {
+        // As editors do: another file takes the name.
+        let new = self.folder.path().join("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, self.users.path()).unwrap();
+    }
+
+    async fn from(&self, client: &str, user: &str, password: &str) -> &'static str {
+        let mut request = AuthRequest::default();
+        request.client = Some(client.parse::<IpAddr>().unwrap());
+        request.credentials = Credentials::Basic {
+            username: user.into(),
+            password: Secret::new(password),
+        };
+        match self.users.authenticate(&request).await {
+            Ok(principal) => {
+                assert_eq!(principal.name.as_deref(), Some(user));
+                "in"
+            }
+            Err(AuthError::Rejected(_)) => "rejected",
+            Err(AuthError::Throttled { .. }) => "throttled",
+            Err(_) => "unavailable",
+        }
+    }
+
+    async fn login(&self, user: &str, password: &str) -> &'static str {
+        self.from("192.0.2.1", user, password).await
+    }
+}
+
+fn is_correct(password: &str, hash: &str) -> bool {
+    hash == CORRECT && password == "correct"
+}
+
+#[tokio::test]
+async fn real_hashes() {
+    let text = include_str!("../../tests/fixtures/htpasswd");
+    let bench = Bench::new(text, bcrypt_says);
+    assert_eq!(bench.users.users().unwrap(), 2);
+    assert_eq!(bench.login("bcrypt", "correct").await, "in");
+    assert_eq!(bench.login("other", "horse").await, "in");
+    for user in ["other", "md5", "sha", "crypt", "sha256", "plain", "absent"] {
+        assert_eq!(bench.login(user, "correct").await, "rejected", "{user}");
+    }
+    let long = "x".repeat(100);
+    let line = hash("long", &Secret::new(long.as_str()), 4).unwrap();
+    let bench = Bench::new(&line, bcrypt_says);
+    assert_eq!(bench.login("long", &long).await, "in");
+    assert_eq!(bench.login("long", &"x".repeat(72)).await, "in");
+    assert_eq!(bench.login("long", &"x".repeat(71)).await, "rejected");
+}
+
+#[tokio::test]
+async fn what_is_no_login() {
+    let bench = Bench::new(&format!("ada:{CORRECT}"), |_, _| panic!("it was verified"));
+    for (user, password) in [("", "correct"), ("ada", ""), ("ada", "correct\0")] {
+        assert_eq!(bench.login(user, password).await, "rejected");
+    }
+    for credentials in [Credentials::None, Credentials::Bearer(Secret::new("x"))] {
+        let mut request = AuthRequest::default();
+        request.credentials = credentials;
+        let refused = bench.users.authenticate(&request).await;
+        assert!(matches!(refused, Err(AuthError::Rejected(_))));
+    }
+    assert_eq!(bench.users.challenge(&[]).as_str(), "Basic realm=\"here\"");
+}
+
+#[tokio::test]
+async fn a_change_of_the_file_counts_from_the_next_request_on() {
+    let line = |user: &str| format!("{user}:{CORRECT}\n");
+    let bench = Bench::new(&line("ada"), is_correct);
+    assert_eq!(bench.login("ada", "correct").await, "in");
+    bench.write(&[line("ada"), line("bob")].concat());
+    assert_eq!(bench.login("bob", "correct").await, "in");
+    assert_eq!(bench.login("ada", "correct").await, "in");
+    bench.write(&line("bob"));
+    assert_eq!(bench.login("ada", "correct").await, "rejected");
+    let other = CORRECT.replace("04$Ec", "04$Ed");
+    bench.write(&format!("bob:{other}\n"));
+    assert_eq!(bench.login("bob", "correct").await, "rejected");
+    fs::remove_file(bench.users.path()).unwrap();
+    assert_eq!(bench.login("bob", "correct").await, "unavailable");
+    bench.write(&line("bob"));
+    assert_eq!(bench.login("bob", "correct").await, "in");
+}
+
+#[tokio::test]
+async fn a_change_within_one_tick_of_the_clock_is_seen() {
+    let bench = Bench::new(&format!("ada:{CORRECT}\n"), is_correct);
+    // Now, not an hour later: the file's times may still stand for its next content.
+    let users = Htpasswd::new(bench.users.path(), "here");
+    for round in 0..200 {
+        let user = if round % 2 == 0 { "eve" } else { "ada" };
+        fs::write(users.path(), format!("{user}:{CORRECT}\n")).unwrap();
+        let entries = users.file.entries(SystemClock.now()).unwrap();
+        assert!(entries.hash(user).is_some(), "{round}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_lets_nobody_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = Htpasswd::new(folder.path(), "here");
+    assert!(users.users().is_err());
+}
+
+static VERIFIED: AtomicUsize = AtomicUsize::new(0);
+
+fn counted(password: &str, hash: &str) -> bool {
+    VERIFIED.fetch_add(1, Ordering::Relaxed);
+    is_correct(password, hash)
+}
+
+#[tokio::test]
+async fn a_credential_is_verified_once() {
+    let bench = Bench::new(&format!("ada:{CORRECT}"), counted);
+    let verified = async |logins: &[(&str, &str)]| {
+        let before = VERIFIED.load(Ordering::Relaxed);
+        for (user, password) in logins {
+            bench.login(user, password).await;
+        }
+        VERIFIED.load(Ordering::Relaxed) - before
+    };
+    assert_eq!(verified(&[("ada", "correct"); 3]).await, 1);
+    // Not even when it is the other half that is longer.
+    assert_eq!(verified(&[("ad", "acorrect")]).await, 1);
+    // A wrong one, and an unknown user, cost as much as each other.
+    assert_eq!(verified(&[("ada", "wrong")]).await, 1);
+    assert_eq!(verified(&[("absent", "correct")]).await, 1);
+    bench.clock.advance(REMEMBERED);
+    assert_eq!(verified(&[("ada", "correct"); 2]).await, 1);
+}
+
+static HERD: AtomicUsize = AtomicUsize::new(0);
+static GATE: Mutex<()> = Mutex::new(());
+
+fn behind_the_gate(password: &str, hash: &str) -> bool {
+    HERD.fetch_add(1, Ordering::Relaxed);
+    drop(GATE.lock());
+    is_correct(password, hash)
+}
+
+#[tokio::test]
+async fn a_herd_shares_one_verification_and_holds_nobody_up() {
+    let bench = Bench::new(&format!("ada:{CORRECT}"), behind_the_gate);
+    let gate = GATE.lock().unwrap();
+    let reached = Semaphore::new(0);
+    let herd = join_all((0..50).map(|_| bench.login("ada", "correct")));
+    let other = async {
+        while HERD.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // The one thread of this runtime is free while the verification hangs.
+        reached.add_permits(1);
+        drop(gate);
+    };
+    let (answers, ()) = tokio::join!(herd, other);
+    assert!(answers.iter().all(|answer| *answer == "in"));
+    assert_eq!(HERD.load(Ordering::Relaxed), 1);
+    assert_eq!(reached.available_permits(), 1);
+}
+
+#[tokio::test]
+async fn whoever_leaves_does_not_stop_the_others() {
+    let bench = Bench::new(&format!("ada:{CORRECT}"), is_correct);
+    {
+        let left = bench.login("ada", "correct");
+        assert_eq!(futures_util::FutureExt::now_or_never(left), None);
+    }
+    assert_eq!(bench.login("ada", "correct").await, "in");
+    assert_eq!(
+        format!("{:?}", bench.users.verified),
+        "Verified { remembered: 1, .. }"
+    );
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_and_what_is_known_is_not() {
+    let bench = Bench::new(&format!("ada:{CORRECT}"), is_correct);
+    assert_eq!(bench.login("ada", "correct").await, "in");
+    for guess in 0..5 {
+        assert_eq!(
+            bench.login("ada", &format!("guess{guess}")).await,
+            "rejected"
+        );
+    }
+    assert_eq!(bench.login("ada", "guess").await, "throttled");
+    // Remembered, so not an attempt.
+    assert_eq!(bench.login("ada", "correct").await, "in");
+    assert_eq!(bench.from("192.0.2.7", "ada", "guess").await, "rejected");
+    bench.clock.advance(Duration::from_secs(61));
+    assert_eq!(bench.login("ada", "guess").await, "rejected");
+}

@@ -4,7 +4,9 @@ use tracing::{info, warn};
 
 use crate::{
     cli,
-    config::{Config, Driver, Http, Indexes, References, Storage, Validation, display_duration},
+    config::{
+        Config, Driver, Htpasswd, Http, Indexes, References, Storage, Validation, display_duration,
+    },
     listen::Listener,
 };
 
@@ -32,7 +34,7 @@ fn lines(config: &Config) -> Vec<String> {
         format!("read-only: {}", on(config.storage.read_only)),
         validation(&config.validation),
         upload_purging(&config.storage),
-        "authentication: none, whoever can connect may do all that is on".to_owned(),
+        authentication(config.auth.as_ref()),
     ];
     lines.extend(http(&config.http));
     lines.push(format!(
@@ -44,6 +46,18 @@ fn lines(config: &Config) -> Vec<String> {
         }
     ));
     lines
+}
+
+fn authentication(auth: Option<&Htpasswd>) -> String {
+    match auth {
+        None => "authentication: none, whoever can connect may do all that is on".to_owned(),
+        Some(Htpasswd { realm, path, .. }) => {
+            format!(
+                "authentication: htpasswd, users in {}, realm {realm:?}",
+                path.display()
+            )
+        }
+    }
 }
 
 fn storage(storage: &Storage) -> String {

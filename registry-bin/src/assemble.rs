@@ -2,6 +2,7 @@
 
 use std::{error::Error as _, sync::Arc};
 
+use registry_auth::htpasswd::Htpasswd;
 use registry_core::{
     Clock, Engine, Registry, SystemClock,
     engine::{Limits, ReferencePolicy, UrlPolicy},
@@ -128,7 +129,20 @@ fn service(registry: Arc<dyn Registry>, config: &Config) -> RegistryService<Root
     for (name, value) in &http.headers {
         service = service.header(name.clone(), value.clone());
     }
+    if let Some(users) = users(config) {
+        service = service.authenticator(users);
+    }
     service.fallback(Root::new(&http.headers, log))
+}
+
+/// The users who may come in, if not everybody may. Their file is read here, so that what is wrong
+/// with it is said at the start.
+fn users(config: &Config) -> Option<Htpasswd> {
+    let htpasswd = config.auth.as_ref()?;
+    let users = Htpasswd::new(&htpasswd.path, &htpasswd.realm);
+    // It says itself what it found; while there is nothing to read, nobody comes in.
+    let _ = users.users();
+    Some(users)
 }
 
 /// A line in the access log; and of what was this registry's fault, all that is known in the other.

@@ -1,17 +1,88 @@
-//! The command line: what was typed, and the texts that answer it.
+//! The command line: one definition, of which help, completions and the manual page are made.
 
-use std::{ffi::OsString, fmt, path::PathBuf};
+use std::{ffi::OsString, io, path::PathBuf};
 
-/// What to do.
-#[derive(Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the program must do each of them")]
+use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap_complete::Shell;
+
+use crate::htpasswd::Htpasswd;
+
+/// An OCI and Docker registry.
+///
+/// It takes the place of Distribution's `registry:2`: the same data, the same configuration file, the
+/// same variables.
+#[derive(Debug, Parser)]
+#[command(
+    name = "registry",
+    version,
+    disable_help_subcommand = false,
+    disable_version_flag = true,
+    subcommand_required = true,
+    arg_required_else_help = false,
+    after_long_help = MORE
+)]
+struct CommandLine {
+    /// Print the version.
+    #[arg(short = 'v', short_alias = 'V', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What the program was asked to do.
+#[derive(Debug, Subcommand)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the program does all of them, or it does not compile"
+)]
 pub enum Command {
-    /// Print [`HELP`].
-    Help,
-    /// Serve, with the configuration in this file if one was named.
-    Serve(Option<PathBuf>),
-    /// Print [`version`].
-    Version,
+    /// Serve until SIGTERM or SIGINT.
+    ///
+    /// Without CONFIG the file that REGISTRY_CONFIGURATION_PATH names is read; without that, defaults
+    /// apply: http://127.0.0.1:5000, with the content in $XDG_DATA_HOME/registry or
+    /// ~/.local/share/registry. The log goes to standard error, a line for each request to standard
+    /// output.
+    Serve {
+        /// The configuration file (Distribution's, version 0.1).
+        config: Option<PathBuf>,
+    },
+    /// Print what the configuration comes to, each value with where it was written.
+    ///
+    /// Secrets are masked. The file, the variables and the files that they name are looked at as
+    /// `serve` would; nothing is opened for connections and nothing is written.
+    Config(ConfigArguments),
+    /// Write users and passwords for auth.htpasswd.
+    ///
+    /// The options are those of Apache's `htpasswd`; hashes are bcrypt. Without -b or -i the password is
+    /// asked for, twice.
+    Htpasswd(Htpasswd),
+    /// Remove what no manifest needs (comes with a later release).
+    #[command(name = "garbage-collect", hide = true)]
+    GarbageCollect {
+        /// Whatever Distribution's command takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Print a completion script for a shell.
+    #[command(after_long_help = "bash: source <(registry completions bash)")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page (troff).
+    #[command(hide = true)]
+    Man,
+}
+
+/// How the configuration is looked at.
+#[derive(Args, Debug)]
+#[non_exhaustive]
+pub struct ConfigArguments {
+    /// Only say whether it is fine: print nothing, or what is wrong, and exit with 78 then.
+    #[arg(long)]
+    pub check: bool,
+    /// The configuration file (Distribution's, version 0.1).
+    pub config: Option<PathBuf>,
 }
 
 impl Command {
@@ -19,114 +90,134 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// [`UsageError`] when they say nothing that can be done.
+    /// [`UsageError`], which is also how help and the version are asked for.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
-        let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let words: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
-        let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
-        if words.iter().any(|word| matches!(*word, "-h" | "--help")) {
-            return Ok(Self::Help);
-        }
-        match words[..] {
-            ["help"] => Ok(Self::Help),
-            ["-v" | "--version"] => Ok(Self::Version),
-            ["serve"] => Ok(Self::Serve(None)),
-            ["serve", option] if option.starts_with('-') => Err(UsageError::Option(option.into())),
-            ["serve", _] => Ok(Self::Serve(arguments.last().map(PathBuf::from))),
-            ["serve", ..] => Err(UsageError::Several),
-            [] => Err(UsageError::Nothing),
-            [command, ..] => Err(UsageError::Command(command.into())),
-        }
+        let name = [OsString::from("registry")];
+        let line = CommandLine::try_parse_from(name.into_iter().chain(arguments));
+        line.map(|line| line.command).map_err(UsageError)
     }
 }
 
-/// Arguments that say nothing that can be done.
-#[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UsageError {
-    /// There is no such command.
-    Command(String),
-    /// There is no command.
-    Nothing,
-    /// There is no such option.
-    Option(String),
-    /// There is more than one file.
-    Several,
-}
+/// Arguments that say nothing that can be done, or ask for help or the version.
+#[derive(Debug)]
+pub struct UsageError(clap::Error);
 
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Command(command) => write!(f, "there is no command {command:?}")?,
-            Self::Nothing => f.write_str("a command is missing")?,
-            Self::Option(option) => write!(f, "`serve` has no option {option:?}")?,
-            Self::Several => f.write_str("`serve` takes one configuration file")?,
-        }
-        f.write_str("; `registry --help` names all there are")
+impl UsageError {
+    /// Whether help or the version was asked for, rather than something wrong.
+    pub fn is_question(&self) -> bool {
+        matches!(
+            self.0.kind(),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+        )
+    }
+
+    /// Prints it where it belongs.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be written.
+    pub fn print(&self) -> io::Result<()> {
+        self.0.print()
     }
 }
-
-impl std::error::Error for UsageError {}
 
 /// The name and version of the program.
 pub fn version() -> String {
     format!("registry {}", env!("CARGO_PKG_VERSION"))
 }
 
-/// What `registry --help` prints.
-pub const HELP: &str = "\
-An OCI and Docker registry.
+/// The completion script of a shell.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut CommandLine::command(), "registry", &mut script);
+    script
+}
 
-Usage:
-  registry serve [CONFIG]   serve until SIGTERM or SIGINT
-  registry --version        print the version
-  registry --help           print this
+/// The manual page.
+///
+/// # Errors
+///
+/// None but those of memory.
+pub fn manual() -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(CommandLine::command()).render(&mut page)?;
+    Ok(page)
+}
 
-CONFIG is a configuration file as Distribution's registry reads it (version 0.1).
-Without one, the file that REGISTRY_CONFIGURATION_PATH names is read; without that,
-defaults apply: http://127.0.0.1:5000, with the content in $XDG_DATA_HOME/registry
-or ~/.local/share/registry.
+const MORE: &str = "\
+Each setting of the configuration can also be a variable: REGISTRY_HTTP_ADDR=:5000 is http.addr.
 
-Each setting can also be a variable: REGISTRY_HTTP_ADDR=:5000 is http.addr.
-The log goes to standard error, a line for each request to standard output.
+Examples:
+  registry serve                                  on http://127.0.0.1:5000, without any configuration
+  registry serve /etc/docker/registry/config.yml  as Distribution's registry
+  registry config --check config.yml              before the next start
+  registry htpasswd -Bc users.htpasswd ada        a first user; asks for the password
 
 Exit status:
-  0    stopped by a signal, after requests under way had been answered or cut
+  0    done; of serve: stopped by a signal, after requests under way had been answered or cut
   1    something failed
   64   the command line makes no sense
   78   the configuration makes no sense
-  130, 143   stopped at once by a second SIGINT, SIGTERM
-";
+  130, 143   stopped at once by a second SIGINT, SIGTERM";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parsed(words: &[&str]) -> String {
+        match Command::parse(words.iter().map(OsString::from)) {
+            Ok(command) => format!("{command:?}"),
+            Err(error) if error.is_question() => format!("asks: {:?}", error.0.kind()),
+            Err(error) => format!("wrong: {:?}", error.0.kind()),
+        }
+    }
+
     #[test]
     fn command_lines() {
-        let rows: [(&[&str], Result<Command, UsageError>); 12] = [
-            (&["serve"], Ok(Command::Serve(None))),
+        let rows: [(&[&str], &str); 17] = [
+            (&["serve"], "Serve { config: None }"),
+            (&["serve", "c.yml"], "Serve { config: Some(\"c.yml\") }"),
             (
-                &["serve", "c.yml"],
-                Ok(Command::Serve(Some("c.yml".into()))),
+                &["config", "--check"],
+                "Config(ConfigArguments { check: true, config: None })",
             ),
-            (&["--version"], Ok(Command::Version)),
-            (&["-v"], Ok(Command::Version)),
-            (&["--help"], Ok(Command::Help)),
-            (&["serve", "--help"], Ok(Command::Help)),
-            (&["help"], Ok(Command::Help)),
-            (&[], Err(UsageError::Nothing)),
-            (&["server"], Err(UsageError::Command("server".into()))),
-            (&["serve", "-x"], Err(UsageError::Option("-x".into()))),
-            (&["serve", "a", "b"], Err(UsageError::Several)),
             (
-                &["--version", "now"],
-                Err(UsageError::Command("--version".into())),
+                &["config", "c.yml"],
+                "Config(ConfigArguments { check: false, config: Some(\"c.yml\") })",
             ),
+            (&["--version"], "asks: DisplayVersion"),
+            (&["-v"], "asks: DisplayVersion"),
+            (&["--help"], "asks: DisplayHelp"),
+            (&["serve", "--help"], "asks: DisplayHelp"),
+            (&["help"], "asks: DisplayHelp"),
+            (&["completions", "bash"], "Completions { shell: Bash }"),
+            (&["man"], "Man"),
+            (
+                &["garbage-collect", "-m", "c.yml"],
+                "GarbageCollect { arguments: [\"-m\", \"c.yml\"] }",
+            ),
+            (&[], "wrong: MissingSubcommand"),
+            (&["server"], "wrong: InvalidSubcommand"),
+            (&["serve", "-x"], "wrong: UnknownArgument"),
+            (&["serve", "a", "b"], "wrong: UnknownArgument"),
+            (&["completions", "dos"], "wrong: InvalidValue"),
         ];
         for (words, expected) in rows {
-            let parsed = Command::parse(words.iter().map(OsString::from));
-            assert_eq!(parsed, expected, "{words:?}");
+            assert_eq!(
+                parsed(words).to_lowercase(),
+                expected.to_lowercase(),
+                "{words:?}"
+            );
         }
+    }
+
+    #[test]
+    fn all_is_made_of_one_definition() {
+        CommandLine::command().debug_assert();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is text");
+        for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
+            assert!(text(completions(shell)).contains("htpasswd"));
+        }
+        assert!(text(manual().unwrap()).contains("htpasswd"));
     }
 }

@@ -4,7 +4,9 @@ use std::{error::Error, fmt, io, process::ExitCode};
 
 use registry_core::store::StoreError;
 
-use crate::{cli::UsageError, config::ConfigError, listen::BindError, signal::Stop};
+use crate::{
+    cli::UsageError, config::ConfigError, htpasswd::HtpasswdError, listen::BindError, signal::Stop,
+};
 
 /// A reason to end that is not the end of the work.
 #[derive(Debug)]
@@ -14,6 +16,10 @@ pub enum Failure {
     Bind(BindError),
     /// The configuration makes no sense.
     Config(ConfigError),
+    /// Collecting garbage was asked for.
+    GarbageCollect,
+    /// Users or passwords could not be written.
+    Htpasswd(HtpasswdError),
     /// The operating system does not play along.
     Io(io::Error),
     /// A second signal came while requests were still under way.
@@ -27,6 +33,11 @@ pub enum Failure {
 impl Failure {
     /// Says it on standard error, and gives the exit status.
     pub fn report(&self) -> ExitCode {
+        if let Self::Usage(error) = self {
+            // It says it in its own form, and where that fails nobody is there to be told.
+            let _ = error.print();
+            return ExitCode::from(64);
+        }
         eprintln!("registry: {self}");
         let mut source = self.source();
         while let Some(error) = source {
@@ -35,6 +46,10 @@ impl Failure {
         }
         ExitCode::from(match self {
             Self::Bind(_) | Self::Io(_) | Self::Storage(_) => 1,
+            Self::Htpasswd(HtpasswdError::Usage(_) | HtpasswdError::Scheme) => 64,
+            Self::Htpasswd(HtpasswdError::Wrong) => 3,
+            Self::Htpasswd(HtpasswdError::Unknown { .. }) => 6,
+            Self::GarbageCollect | Self::Htpasswd(_) => 1,
             Self::Config(_) => 78,
             Self::Signal(stop) => stop.exit_status(),
             Self::Usage(_) => 64,
@@ -47,6 +62,11 @@ impl fmt::Display for Failure {
         match self {
             Self::Bind(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
+            Self::GarbageCollect => f.write_str(
+                "garbage-collect comes with a later release, which collects while it serves; nothing was \
+                 removed. Until then, stop the registry and run Distribution's on the same directory",
+            ),
+            Self::Htpasswd(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::Signal(stop) => write!(f, "stopped at once by a second {}", stop.name()),
             Self::Storage(error) => write!(
@@ -55,7 +75,7 @@ impl fmt::Display for Failure {
                  directory, or name another in storage.filesystem.rootdirectory \
                  (REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY)"
             ),
-            Self::Usage(error) => error.fmt(f),
+            Self::Usage(_) => f.write_str("the command line makes no sense"),
         }
     }
 }
@@ -64,9 +84,13 @@ impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Storage(error) => error.source(),
-            Self::Bind(_) | Self::Config(_) | Self::Io(_) | Self::Signal(_) | Self::Usage(_) => {
-                None
-            }
+            Self::Bind(_)
+            | Self::Config(_)
+            | Self::GarbageCollect
+            | Self::Htpasswd(_)
+            | Self::Io(_)
+            | Self::Signal(_)
+            | Self::Usage(_) => None,
         }
     }
 }
@@ -80,6 +104,12 @@ impl From<BindError> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<HtpasswdError> for Failure {
+    fn from(error: HtpasswdError) -> Self {
+        Self::Htpasswd(error)
     }
 }
 

@@ -2,9 +2,11 @@
 
 pub mod announce;
 pub mod assemble;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod failure;
+pub mod htpasswd;
 pub mod listen;
 pub mod root;
 pub mod scheduler;

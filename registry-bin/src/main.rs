@@ -8,10 +8,11 @@ use std::{
 };
 
 use registry_bin::{
-    announce, assemble,
-    cli::{self, Command},
+    announce, assemble, check,
+    cli::{self, Command, ConfigArguments},
     config::{Config, Environment},
     failure::Failure,
+    htpasswd::Htpasswd,
     listen::Listener,
     serve,
     signal::Signals,
@@ -20,9 +21,15 @@ use registry_bin::{
 
 fn main() -> ExitCode {
     let done = match Command::parse(env::args_os().skip(1)) {
-        Ok(Command::Help) => print(cli::HELP),
-        Ok(Command::Version) => print(&format!("{}\n", cli::version())),
-        Ok(Command::Serve(file)) => serve(file),
+        Ok(Command::Serve { config }) => serve(config),
+        Ok(Command::Config(arguments)) => configuration(arguments),
+        Ok(Command::Htpasswd(users)) => htpasswd(&users),
+        Ok(Command::Completions { shell }) => print(&cli::completions(shell)),
+        Ok(Command::Man) => cli::manual()
+            .map_err(Failure::from)
+            .and_then(|page| print(&page)),
+        Ok(Command::GarbageCollect { .. }) => Err(Failure::GarbageCollect),
+        Err(question) if question.is_question() => question.print().map_err(Failure::from),
         Err(error) => Err(Failure::Usage(error)),
     };
     match done {
@@ -48,6 +55,25 @@ fn serve(file: Option<PathBuf>) -> Result<(), Failure> {
     done
 }
 
-fn print(text: &str) -> Result<(), Failure> {
-    Ok(io::stdout().write_all(text.as_bytes())?)
+fn configuration(arguments: ConfigArguments) -> Result<(), Failure> {
+    let config = Config::load(arguments.config, &Environment::new(env::vars_os()))?;
+    check::files(&config)?;
+    for warning in &config.warnings {
+        eprintln!("registry: warning: {warning}");
+    }
+    if arguments.check {
+        return Ok(());
+    }
+    print(config.resolved.to_string().as_bytes())
+}
+
+fn htpasswd(users: &Htpasswd) -> Result<(), Failure> {
+    let (line, note) = users.run()?;
+    eprint!("{note}");
+    print(line.as_bytes())
+}
+
+fn print(text: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    Ok(out.write_all(text).and_then(|()| out.flush())?)
 }

@@ -31,7 +31,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users");
         fs::write(&path, text).unwrap();
-        let clock = ManualClock::at(std::time::SystemTime::now() + Duration::from_secs(3600));
+        let clock = ManualClock::at(SystemClock.now() + Duration::from_secs(3600));
         let mut users = Htpasswd::new(path, "here").clock(clock.clone());
         users.verified = Verified::new(&SystemEntropy, says);
         Self {

@@ -36,6 +36,12 @@ impl Resolved {
         }
     }
 
+    /// Where the value of a setting was written.
+    pub fn origin(&self, path: &str) -> Origin {
+        let entry = self.0.iter().find(|entry| entry.path == path);
+        entry.map_or(Origin::Defaults, |entry| entry.origin.clone())
+    }
+
     /// Each setting by its path.
     #[cfg(test)]
     pub(super) fn values(&self) -> std::collections::BTreeMap<String, Value> {

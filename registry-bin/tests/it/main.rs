@@ -5,3 +5,4 @@ mod configuration;
 mod lifecycle;
 mod program;
 mod serving;
+mod wrong;

@@ -229,16 +229,20 @@ fn auth(root: &Section<'_>) -> Result<Option<Htpasswd>> {
         }
         ["htpasswd"] => {
             let htpasswd = auth.section("htpasswd")?;
-            let required = |key: &str, remedy: &str| match htpasswd.text(key)? {
-                Some(text) => Ok(text),
-                None => Err(htpasswd.error(key, format!("is missing; {remedy}"))),
-            };
-            Ok(Some(Htpasswd {
-                realm: required(
+            let (realm, path) = (htpasswd.text("realm")?, htpasswd.text("path")?);
+            let missing = |key, remedy| htpasswd.error(key, format!("is missing; {remedy}"));
+            let realm = realm.ok_or_else(|| {
+                missing(
                     "realm",
                     "write what clients are shown, such as Registry Realm",
-                )?,
-                path: required("path", "write the path of the file with users and hashes")?.into(),
+                )
+            })?;
+            let path = path.ok_or_else(|| {
+                missing("path", "write the path of the file with users and hashes")
+            })?;
+            Ok(Some(Htpasswd {
+                realm,
+                path: path.into(),
             }))
         }
         _ => {

@@ -1,0 +1,307 @@
+//! Configurations that are wrong: each stops the start, and says which key, where, and what to do.
+
+use std::{fs, time::Instant};
+
+use tempfile::TempDir;
+
+use crate::program::output;
+
+const KEYS: &str = include_str!("../keys/distribution.txt");
+
+/// What is refused, by the begin of the path.
+const REFUSED: [&str; 16] = [
+    "log.hooks",
+    "storage.s3",
+    "storage.gcs",
+    "storage.azure",
+    "storage.oss",
+    "storage.swift",
+    "auth.silly",
+    "auth.token",
+    "health.file",
+    "health.http",
+    "health.tcp",
+    "middleware",
+    "notifications",
+    "proxy",
+    "redis",
+    "compatibility",
+];
+
+/// A file with one setting in it, on a line of its own, and what else must be there for it to count.
+fn file(path: &str, value: &str) -> String {
+    let mut keys: Vec<_> = path.split('.').collect();
+    let mut value = value.to_owned();
+    if keys.last() == Some(&"[]") {
+        keys.pop();
+    }
+    while keys.len() > 1 {
+        let key = keys.pop().unwrap_or_default();
+        value = match key {
+            "*" => format!("{{x: {value}}}"),
+            "[]" => format!("[{value}]"),
+            key => format!("{{{key}: {value}}}"),
+        };
+    }
+    if keys[0] == "storage" && !path.contains("filesystem") && value.starts_with('{') {
+        value = value.replacen('{', "{inmemory: , ", 1);
+    }
+    let mut text = String::from("# line 1\n");
+    text.push_str(&format!("{}: {value}\n", keys[0]));
+    for (section, plain) in [("version", "0.1"), ("storage", "{inmemory: }")] {
+        if keys[0] != section {
+            text.push_str(&format!("{section}: {plain}\n"));
+        }
+    }
+    text
+}
+
+/// Rows of a file, and what must be said of it.
+fn rows() -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    for line in KEYS.lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<_> = line.split('\t').collect();
+        let (path, kind) = (fields[0], fields[1]);
+        let refused = REFUSED.iter().find(|refused| path.starts_with(*refused));
+        let refused = refused.is_some() || path.starts_with("reporting");
+        let known = path
+            .split(".*")
+            .next()
+            .unwrap_or(path)
+            .split(".[]")
+            .next()
+            .unwrap_or(path);
+        if refused {
+            rows.push((file(path, "x"), "not supported".to_owned()));
+            continue;
+        }
+        let list = path.ends_with("[]");
+        let values: &[&str] = match kind {
+            "bool" => &["'true'", "1", "[]", "on a day"],
+            "number" => &["0", "-1", "many", "[]"],
+            "duration" => &["1 day", "-1s", "[]", "soon"],
+            "level" => &["trace", "[]", "7"],
+            "version" => &["0.2", "[]", "latest"],
+            "text" if list => &["x", "{a: b}", "[[x]]"],
+            "text" => &["[]", "{a: b}"],
+            _ => &[],
+        };
+        // A list may be empty, and an empty section is none.
+        for value in values {
+            let value = if path.contains("platformlist.[]") && !list {
+                "[]"
+            } else {
+                value
+            };
+            rows.push((file(path, value), known.to_owned()));
+        }
+        // A typing error.
+        let mut keys: Vec<String> = known.split('.').map(str::to_owned).collect();
+        if let Some(last) = keys.last_mut() {
+            last.push('q');
+        }
+        let typo = keys.join(".");
+        rows.push((file(&typo, "x"), typo));
+    }
+    rows
+}
+
+#[test]
+fn two_hundred_and_more() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("c.yml");
+    let name = path.to_str().unwrap();
+    let rows = rows();
+    assert!(rows.len() > 200, "{}", rows.len());
+    for (text, named) in rows {
+        fs::write(&path, &text).unwrap();
+        let begun = Instant::now();
+        let output = output(home.path(), &["serve", name], &[]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        let context = format!("{text}\n{told}");
+        assert_eq!(output.status.code(), Some(78), "{context}");
+        assert!(begun.elapsed().as_secs() < 10, "{context}");
+        assert!(
+            told.starts_with(&format!("registry: {name}:2: ")),
+            "{context}"
+        );
+        assert!(told.contains(&named), "{named} is not in\n{context}");
+        // The key, and then what is wrong with it or what to do.
+        assert!(
+            told.trim_end().len() > name.len() + named.len() + 25,
+            "{context}"
+        );
+    }
+}
+
+#[test]
+fn sections_that_contradict_each_other_and_files_that_are_missing() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("c.yml");
+    let name = path.to_str().unwrap();
+    let rows = [
+        (
+            "auth: {htpasswd: {realm: a}}",
+            ":3: auth.htpasswd.path: is missing; write",
+        ),
+        (
+            "auth: {htpasswd: {path: /a}}",
+            ":3: auth.htpasswd.realm: is missing; write",
+        ),
+        (
+            "auth: htpasswd",
+            ":3: auth.htpasswd.realm: is missing; write",
+        ),
+        (
+            "auth: {none: , htpasswd: {realm: a, path: /a}}",
+            ":3: auth: several kinds",
+        ),
+        ("http: {net: unix}", ":3: http.addr: must be the path"),
+        (
+            "http: {net: udp}",
+            ":3: http.net: must be one of tcp, unix\n",
+        ),
+        (
+            "http: {addr: localhost}",
+            ":3: http.addr: must be a host and a port",
+        ),
+        (
+            "http: {tls: {certificate: /a}}",
+            ":3: http.tls.key: is missing; write",
+        ),
+        (
+            "http: {tls: {key: /a}}",
+            ":3: http.tls.certificate: is missing; write",
+        ),
+        (
+            "http: {tls: {clientcas: [/a]}}",
+            ":3: http.tls.clientcas: is without effect",
+        ),
+        (
+            "http: {tls: {certificate: /a, key: /a, clientauth: verify-client-cert-if-given}}",
+            ":3: http.tls.clientcas: is missing; write",
+        ),
+        (
+            "http: {tls: {certificate: /a, key: /a, letsencrypt: {cachefile: /c, hosts: [a]}}}",
+            ":3: http.tls.letsencrypt: there is a certificate",
+        ),
+        (
+            "http: {tls: {letsencrypt: {email: a@b.c}}}",
+            ":3: http.tls.letsencrypt.cachefile: is missing; write",
+        ),
+        (
+            "http: {tls: {letsencrypt: {cachefile: /a}}}",
+            ":3: http.tls.letsencrypt.hosts: is missing; write",
+        ),
+        (
+            "http: {tls: {certificate: /a, key: /a, minimumtls: tls1.0}}",
+            ":3: http.tls.minimumtls: tls1.0 is not supported: it is broken",
+        ),
+        (
+            "http: {debug: {addr: x}}",
+            ":3: http.debug.addr: must be a host",
+        ),
+        (
+            "http: {debug: {addr: ':1', prometheus: {enabled: true}}}",
+            ":3: http.debug.prometheus.enabled: metrics come with",
+        ),
+        (
+            "policy: {repository: {classes: [chart]}}",
+            ":3: policy.repository.classes: \"chart\" is no class; write",
+        ),
+        (
+            "validation: {manifests: {urls: {allow: ['(']}}}",
+            ":3: validation.manifests.urls.allow: `(` is no regular expression: unclosed",
+        ),
+        (
+            "validation: {manifests: {indexes: {platforms: list}}}",
+            ":3: validation.manifests.indexes.platformlist: must have an entry",
+        ),
+        (
+            "http: {prefix: a}",
+            ":3: http.prefix: must begin with a slash",
+        ),
+        (
+            "http: {host: localhost}",
+            ":3: http.host: must be a URL without",
+        ),
+        (
+            "http: {host: 'https://r.example?a=b'}",
+            ":3: http.host: must be a URL without",
+        ),
+        (
+            "http: {host: 'https://me:pw@r.example'}",
+            ":3: http.host: must be a URL without",
+        ),
+        (
+            "http: {headers: {'X Y': [z]}}",
+            ":3: http.headers.X Y: is no name",
+        ),
+        (
+            "storage: {inmemory: , filesystem: }",
+            ":3: storage: several drivers",
+        ),
+        (
+            "storage: {delete: {enabled: true}}",
+            ":3: storage: no driver",
+        ),
+        (
+            "storage: {cache: {blobdescriptor: redis}, inmemory: }",
+            ":3: storage.cache.blobdescr",
+        ),
+        (
+            "storage: {inmemory: , maintenance: {uploadpurging: {interval: 0}}}",
+            ":3: storage.maintenance.uploadpurging.interval: must be at least 1s",
+        ),
+        (
+            "health: {storagedriver: {interval: 1ms}}",
+            ":3: health.storagedriver.interval: must",
+        ),
+        ("http: {}\nhttp: {}", ":4: not YAML"),
+        ("a: [", "not YAML"),
+    ];
+    for (line, said) in rows {
+        let rest = if line.starts_with("storage") {
+            "\n"
+        } else {
+            "\nstorage: inmemory\n"
+        };
+        let (rest, line) = if line.contains("\nhttp") || line == "a: [" {
+            ("", line)
+        } else {
+            (rest, line)
+        };
+        fs::write(&path, format!("version: 0.1\n\n{line}{rest}")).unwrap();
+        let output = output(home.path(), &["serve", name], &[]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{line}\n{told}");
+        assert!(told.contains(said), "{said} is not in\n{told}");
+    }
+    for (variables, said) in [
+        (
+            vec![("REGISTRY_HTTP_ADDR", "[::1]:5000")],
+            "REGISTRY_HTTP_ADDR: http.addr: not YAML",
+        ),
+        (
+            vec![("REGISTRY_HTTP_SECRET_FILE", "/absent")],
+            "REGISTRY_HTTP_SECRET_FILE: http.secret: /absent cannot be read",
+        ),
+        (
+            vec![("REGISTRY_STORAGE", "s3")],
+            "REGISTRY_STORAGE: storage.s3: not supported",
+        ),
+        (
+            vec![("REGISTRY_PROXY_REMOTEURL", "x")],
+            "REGISTRY_PROXY_REMOTEURL: proxy: not supp",
+        ),
+        (
+            vec![("REGISTRY_CONFIGURATION_PATH", "/absent")],
+            "/absent: cannot be read",
+        ),
+    ] {
+        let output = output(home.path(), &["serve"], &variables);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{told}");
+        assert!(told.contains(said), "{said} is not in\n{told}");
+    }
+}

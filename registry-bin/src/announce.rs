@@ -5,7 +5,8 @@ use tracing::{info, warn};
 use crate::{
     cli,
     config::{
-        Config, Driver, Htpasswd, Http, Indexes, References, Storage, Validation, display_duration,
+        Certificate, ClientAuth, Config, Driver, Htpasswd, Http, Indexes, References, Storage, Tls,
+        TlsVersion, Validation, display_duration,
     },
     listen::Listener,
 };
@@ -22,8 +23,8 @@ pub fn configuration(config: &Config) {
 }
 
 /// Says where clients connect, once they can.
-pub fn listening(listener: &Listener) {
-    info!("listening on {listener}");
+pub fn listening(listener: &Listener, encrypted: bool) {
+    info!("listening on {}", listener.address(encrypted));
 }
 
 fn lines(config: &Config) -> Vec<String> {
@@ -114,7 +115,7 @@ fn upload_purging(storage: &Storage) -> String {
 }
 
 fn http(http: &Http) -> Vec<String> {
-    let mut lines = vec!["TLS: off".to_owned()];
+    let mut lines = vec![tls(http.tls.as_ref())];
     if let Some(host) = &http.host {
         lines.push(format!("clients use {host}"));
     }
@@ -126,6 +127,33 @@ fn http(http: &Http) -> Vec<String> {
         display_duration(http.drain)
     ));
     lines
+}
+
+fn tls(tls: Option<&Tls>) -> String {
+    let Some(tls) = tls else {
+        return "TLS: off".to_owned();
+    };
+    let certificate = match &tls.certificate {
+        Certificate::Files { certificate, .. } => {
+            format!("certificate from {}", certificate.display())
+        }
+        Certificate::Acme(acme) => {
+            let (hosts, cache) = (acme.hosts.join(", "), acme.cache.display());
+            format!("certificates for {hosts} by ACME, kept in {cache}")
+        }
+    };
+    let version = match tls.minimum {
+        TlsVersion::Tls12 => "1.2",
+        TlsVersion::Tls13 => "1.3",
+    };
+    let clients = match tls.clients.as_ref().map(|clients| clients.auth) {
+        None => "not asked for",
+        Some(ClientAuth::Request) => "asked for",
+        Some(ClientAuth::RequireAny) => "required, of any authority",
+        Some(ClientAuth::VerifyIfGiven) => "verified if there is one",
+        Some(ClientAuth::RequireAndVerify) => "required and verified",
+    };
+    format!("TLS: on, {certificate}; version {version} at least; clients' certificates: {clients}")
 }
 
 fn on(on: bool) -> &'static str {

@@ -14,10 +14,13 @@ use registry_storage::{fs::FsStorage, memory::MemoryStorage};
 use tracing::error;
 
 use crate::{
-    config::{Config, Driver, Indexes, References, UploadPurging, Validation},
+    config::{
+        Certificate, Config, ConfigError, Driver, Indexes, References, UploadPurging, Validation,
+    },
     failure::Failure,
     root::Root,
     telemetry::AccessLine,
+    tls::{Acceptor, TlsError},
 };
 
 /// How many repositories a catalog page has when the client does not say, as in Distribution.
@@ -33,14 +36,19 @@ pub struct Assembled {
     pub engine: Engine,
     /// What to do about uploads that nobody finishes.
     pub upload_purging: Option<UploadPurging>,
+    /// What encrypts connections, if they are.
+    pub tls: Option<Acceptor>,
+    /// Whether clients may speak HTTP/2.
+    pub http2: bool,
 }
 
 /// Opens the stores and puts everything around them.
 ///
 /// # Errors
 ///
-/// When the stores cannot be opened.
+/// When the stores cannot be opened, or the files that TLS needs are not what they must be.
 pub fn registry(config: &Config) -> Result<Assembled, Failure> {
+    let tls = tls(config)?;
     let engine = engine(config)?;
     let registry: Arc<dyn Registry> = if config.storage.read_only {
         Arc::new(ReadOnly::new(engine.clone()))
@@ -54,8 +62,45 @@ pub fn registry(config: &Config) -> Result<Assembled, Failure> {
             .storage
             .upload_purging
             .filter(|_| !config.storage.read_only),
+        http2: if tls.is_some() {
+            config.http.http2
+        } else {
+            config.http.h2c
+        },
+        tls,
         engine,
     })
+}
+
+/// What encrypts connections, from the files that the configuration names.
+fn tls(config: &Config) -> Result<Option<Acceptor>, ConfigError> {
+    let Some(tls) = &config.http.tls else {
+        return Ok(None);
+    };
+    let acceptor = Acceptor::new(tls, config.http.http2);
+    let wrong = |error: TlsError| {
+        let key = match (&error, &tls.certificate) {
+            (TlsError::File { path, .. }, Certificate::Files { key, .. }) if path == key => {
+                "http.tls.key"
+            }
+            (TlsError::File { path, .. }, Certificate::Files { certificate, .. })
+                if path == certificate =>
+            {
+                "http.tls.certificate"
+            }
+            (TlsError::File { path, .. }, Certificate::Acme(acme)) if *path == acme.cache => {
+                "http.tls.letsencrypt.cachefile"
+            }
+            (TlsError::File { .. }, Certificate::Acme(acme)) if acme.directory_ca.is_some() => {
+                "http.tls.letsencrypt.directoryca"
+            }
+            (TlsError::File { .. }, _) => "http.tls.clientcas",
+            (TlsError::CipherSuites(_), _) => "http.tls.ciphersuites",
+            (TlsError::Io(_) | TlsError::Setting(_), _) => "http.tls",
+        };
+        ConfigError::new(config.resolved.origin(key), key, error.to_string())
+    };
+    acceptor.map(Some).map_err(wrong)
 }
 
 fn engine(config: &Config) -> Result<Engine, Failure> {

@@ -13,3 +13,4 @@ pub mod scheduler;
 pub mod serve;
 pub mod signal;
 pub mod telemetry;
+pub mod tls;

@@ -39,11 +39,13 @@ impl Listener {
     }
 }
 
-impl fmt::Display for Listener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Listener {
+    /// Where clients connect, as they would write it.
+    pub fn address(&self, encrypted: bool) -> String {
+        let scheme = if encrypted { "https" } else { "http" };
         match self {
-            Self::Tcp(_, address) => write!(f, "http://{address}"),
-            Self::Unix(_, SocketFile(path)) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(_, address) => format!("{scheme}://{address}"),
+            Self::Unix(_, SocketFile(path)) => format!("unix:{}", path.display()),
         }
     }
 }

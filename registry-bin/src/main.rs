@@ -47,7 +47,7 @@ fn serve(file: Option<PathBuf>) -> Result<(), Failure> {
         let registry = assemble::registry(&config)?;
         let listener = Listener::bind(&config.http.listen).await?;
         let signals = Signals::catch()?;
-        announce::listening(&listener);
+        announce::listening(&listener, registry.tls.is_some());
         serve::until_signalled(registry, listener, signals, config.http.drain).await
     });
     // What is still writing is cut as a crash would cut it: nothing that was answered is lost.

@@ -17,6 +17,7 @@ use crate::{
     listen::Listener,
     scheduler,
     signal::Signals,
+    tls::TlsListener,
 };
 
 /// The runtime that everything runs on. Operations on files run on as many threads as
@@ -47,16 +48,28 @@ pub async fn until_signalled(
     if let Some(settings) = registry.upload_purging {
         tokio::spawn(purge_uploads(registry.engine, settings));
     }
-    let server = Server::new().drain(drain).on_error(|error| {
+    let server = Server::new().drain(drain).http2(registry.http2);
+    let server = server.on_error(|error| {
         debug!(error, "a connection failed");
     });
+    if let Some(tls) = registry.tls.clone() {
+        tokio::spawn(async move { tls.run().await });
+    }
     let (ask, asked) = oneshot::channel::<()>();
     let end = async { drop(asked.await) };
     let service = registry.service;
     let serving = async {
-        match listener {
-            Listener::Tcp(listener, _) => server.serve(listener, service, end).await,
-            Listener::Unix(listener, _file) => server.serve(listener, service, end).await,
+        match (listener, registry.tls) {
+            (Listener::Tcp(listener, _), None) => server.serve(listener, service, end).await,
+            (Listener::Tcp(listener, _), Some(tls)) => {
+                let listener = TlsListener::new(listener, tls);
+                server.serve(listener, service, end).await
+            }
+            (Listener::Unix(listener, _file), None) => server.serve(listener, service, end).await,
+            (Listener::Unix(listener, _file), Some(tls)) => {
+                let listener = TlsListener::new(listener, tls);
+                server.serve(listener, service, end).await
+            }
         }
     };
     let mut serving = std::pin::pin!(serving);

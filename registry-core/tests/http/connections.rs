@@ -132,6 +132,21 @@ async fn http2_is_spoken_with_those_who_begin_with_it() {
 }
 
 #[tokio::test]
+async fn http2_can_be_left_out() {
+    let (_running, address) = Running::on_tcp(Server::new().http2(false)).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(!answer.contains("HTTP/2"), "{answer}");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    assert!(ask(&mut stream, GET).await.starts_with("http/1.1 200 ok"));
+}
+
+#[tokio::test]
 async fn unix_sockets_are_served() {
     let name = format!("registry-http-{}.sock", std::process::id());
     let path = std::env::temp_dir().join(name);

@@ -129,6 +129,7 @@ pub struct Server {
     write_timeout: Duration,
     drain: Duration,
     max_headers: usize,
+    http2: bool,
     on_error: Option<OnError>,
 }
 
@@ -160,6 +161,7 @@ impl Server {
             write_timeout: Duration::from_secs(120),
             drain: Duration::from_secs(30),
             max_headers: 100,
+            http2: true,
             on_error: None,
         }
     }
@@ -213,6 +215,11 @@ impl Server {
             max_headers: max,
             ..self
         }
+    }
+
+    /// Whether clients may speak HTTP/2. Default: yes.
+    pub fn http2(self, http2: bool) -> Self {
+        Self { http2, ..self }
     }
 
     /// Is shown why a connection failed, or could not be accepted.
@@ -340,6 +347,10 @@ impl Server {
             .max_header_list_size(32 * 1024)
             .keep_alive_interval(self.idle_timeout)
             .keep_alive_timeout(self.header_timeout);
-        builder
+        if self.http2 {
+            builder
+        } else {
+            builder.http1_only()
+        }
     }
 }

@@ -1,0 +1,160 @@
+//! Certificates and keys from PEM files, in whatever order they stand there.
+
+use std::{fs, path::Path, sync::Arc};
+
+use rustls::{
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
+use x509_parser::parse_x509_certificate;
+
+use super::settings::TlsError;
+
+/// The certificates of a file.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let bytes = read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let found = found.map_err(|error| TlsError::file(path, format!("is damaged: {error}")))?;
+    if found.is_empty() {
+        return Err(TlsError::file(path, no_certificate(&bytes)));
+    }
+    Ok(found)
+}
+
+/// A key with its certificate in front of those that lead from it to an authority. What does not
+/// belong to that chain is left out, and told.
+pub(super) fn pair(
+    certificate: &Path,
+    key: &Path,
+) -> Result<(CertifiedKey, Vec<String>), TlsError> {
+    let found = certificates(certificate)?;
+    let signing = private_key(key)?;
+    let mut chain = Vec::new();
+    let mut left = Vec::new();
+    for der in found {
+        if !chain.contains(&der) && !left.contains(&der) {
+            let fits = CertifiedKey::new(vec![der.clone()], Arc::clone(&signing));
+            // A certificate that cannot be read as one of version 3 is compared by its key below.
+            if chain.is_empty() && belongs(&fits) {
+                chain.push(der);
+            } else {
+                left.push(der);
+            }
+        }
+    }
+    if chain.is_empty() {
+        let key = key.display();
+        let message = format!(
+            "none of its certificates is that of the key in {key}; name the pair that was made \
+             together (openssl x509 -noout -pubkey and openssl pkey -pubout print the same)"
+        );
+        return Err(TlsError::file(certificate, message));
+    }
+    while let Some(next) = chain.last().and_then(|last| issuer_among(last, &left)) {
+        chain.push(left.swap_remove(next));
+    }
+    let notices = left.iter().map(|der| {
+        let (path, subject) = (certificate.display(), subject(der));
+        format!(
+            "{path}: the certificate of {subject} does not belong to the chain, and is not sent"
+        )
+    });
+    let notices = notices.collect();
+    Ok((CertifiedKey::new(chain, signing), notices))
+}
+
+/// Whether the key is that of the certificate. rustls compares the two where it can read the
+/// certificate; one of version 1 it cannot, so its key is taken from it here.
+fn belongs(pair: &CertifiedKey) -> bool {
+    let Some(certificate) = pair.cert.first() else {
+        return false;
+    };
+    let Some(ours) = pair.key.public_key() else {
+        return pair.keys_match().is_ok();
+    };
+    parse_x509_certificate(certificate)
+        .is_ok_and(|(_, parsed)| parsed.public_key().raw == ours.as_ref())
+}
+
+/// The one of `others` that signed `certificate`, going by names; none where it signed itself.
+fn issuer_among(
+    certificate: &CertificateDer<'_>,
+    others: &[CertificateDer<'static>],
+) -> Option<usize> {
+    let (_, parsed) = parse_x509_certificate(certificate).ok()?;
+    if parsed.issuer() == parsed.subject() {
+        return None;
+    }
+    others.iter().position(|other| {
+        parse_x509_certificate(other).is_ok_and(|(_, other)| other.subject() == parsed.issuer())
+    })
+}
+
+fn subject(certificate: &CertificateDer<'_>) -> String {
+    match parse_x509_certificate(certificate) {
+        Ok((_, parsed)) => parsed.subject().to_string(),
+        Err(_) => "somebody".to_owned(),
+    }
+}
+
+fn private_key(path: &Path) -> Result<Arc<dyn rustls::sign::SigningKey>, TlsError> {
+    let bytes = read(path)?;
+    let key =
+        PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| TlsError::file(path, no_key(&bytes)))?;
+    provider().key_provider.load_private_key(key).map_err(|error| {
+        let message = format!(
+            "holds a key that cannot be used ({error}); make one that is RSA with 2048 bits or more, \
+             ECDSA P-256 or P-384, or Ed25519: openssl ecparam -genkey -name prime256v1 -noout"
+        );
+        TlsError::file(path, message)
+    })
+}
+
+/// The cryptography that everything here uses.
+pub(super) fn provider() -> CryptoProvider {
+    ring::default_provider()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|error| {
+        TlsError::file(
+            path,
+            format!("cannot be read: {error}; name a file that is there"),
+        )
+    })
+}
+
+fn no_certificate(bytes: &[u8]) -> String {
+    let what = if bytes.starts_with(&[0x30, 0x82]) {
+        "is DER, not PEM; convert it: openssl x509 -inform der -in FILE"
+    } else if contains(bytes, "PRIVATE KEY") {
+        "holds a key and no certificate; http.tls.certificate and http.tls.key are exchanged, maybe"
+    } else if bytes.is_empty() {
+        "is empty"
+    } else {
+        "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+    };
+    what.to_owned()
+}
+
+fn no_key(bytes: &[u8]) -> String {
+    let what = if contains(bytes, "ENCRYPTED") {
+        "holds a key with a passphrase; take it off: openssl pkey -in FILE -out NEW"
+    } else if bytes.starts_with(&[0x30]) {
+        "is DER, not PEM; convert it: openssl pkey -inform der -in FILE"
+    } else if contains(bytes, "BEGIN CERTIFICATE") {
+        "holds a certificate and no key; http.tls.certificate and http.tls.key are exchanged, maybe"
+    } else if bytes.is_empty() {
+        "is empty"
+    } else {
+        "holds no private key in PEM (-----BEGIN PRIVATE KEY-----)"
+    };
+    what.to_owned()
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}

@@ -1,0 +1,202 @@
+//! From the configuration to what answers handshakes.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use rustls::{
+    ServerConfig, SupportedCipherSuite,
+    crypto::CryptoProvider,
+    server::ResolvesServerCert,
+    version::{TLS12, TLS13},
+};
+use tracing::warn;
+
+use super::{acme::Acme, clients, identity::Identity, pem};
+use crate::config::{Certificate, Tls, TlsVersion};
+
+/// What answers handshakes. Clones are one.
+#[derive(Clone)]
+pub struct Acceptor(Arc<Inner>);
+
+struct Inner {
+    tls: Tls,
+    http2: bool,
+    source: Source,
+    config: RwLock<Arc<ServerConfig>>,
+}
+
+enum Source {
+    Acme(Acme),
+    Files(Arc<Identity>),
+}
+
+impl Acceptor {
+    /// Reads the files that the configuration names. `http2` is whether it is offered.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] says what is wrong, and what to do.
+    pub fn new(tls: &Tls, http2: bool) -> Result<Self, TlsError> {
+        let source = match &tls.certificate {
+            Certificate::Acme(acme) => Source::Acme(Acme::new(acme)?),
+            Certificate::Files { certificate, key } => {
+                Source::Files(Arc::new(Identity::read(certificate, key)?))
+            }
+        };
+        let config = source.config(tls, http2)?;
+        let inner = Inner {
+            tls: tls.clone(),
+            http2,
+            source,
+            config: RwLock::new(Arc::new(config)),
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// The configuration for the next handshake.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        let config = self.0.config.read();
+        Arc::clone(&config.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads certificate and key again if they changed. When `in_any_case`, the authorities of
+    /// clients as well.
+    pub fn reload(&self, in_any_case: bool) {
+        if let Source::Files(identity) = &self.0.source {
+            identity.reload(in_any_case);
+        }
+        if !in_any_case || self.0.tls.clients.is_none() {
+            return;
+        }
+        match self.0.source.config(&self.0.tls, self.0.http2) {
+            Ok(config) => {
+                let mut slot = self
+                    .0
+                    .config
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *slot = Arc::new(config);
+            }
+            Err(error) => warn!(%error, "TLS: the authorities of clients stay what they were"),
+        }
+    }
+
+    /// What has to run beside the connections; it never ends.
+    pub async fn run(&self) {
+        match &self.0.source {
+            Source::Acme(acme) => acme.run().await,
+            Source::Files(_) => loop {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                let acceptor = self.clone();
+                // Looking at files may wait, on a volume of the network.
+                let _ = tokio::task::spawn_blocking(move || acceptor.reload(false)).await;
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor")
+            .field("tls", &self.0.tls)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Source {
+    fn config(&self, tls: &Tls, http2: bool) -> Result<ServerConfig, TlsError> {
+        let provider = Arc::new(CryptoProvider {
+            cipher_suites: cipher_suites(tls)?,
+            ..pem::provider()
+        });
+        let versions: &[_] = match tls.minimum {
+            TlsVersion::Tls12 => &[&TLS13, &TLS12],
+            TlsVersion::Tls13 => &[&TLS13],
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_protocol_versions(versions).map_err(|_| {
+            let message = "none of them is for a version that is allowed; add TLS_AES_128_GCM_SHA256, or \
+                           remove the list";
+            TlsError::CipherSuites(message.to_owned())
+        })?;
+        let builder = match &tls.clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => {
+                builder.with_client_cert_verifier(clients::verifier(clients, &provider)?)
+            }
+        };
+        let resolver: Arc<dyn ResolvesServerCert> = match self {
+            Self::Acme(acme) => acme.resolver(),
+            Self::Files(identity) => Arc::<Identity>::clone(identity),
+        };
+        let mut config = builder.with_cert_resolver(resolver);
+        if http2 {
+            config.alpn_protocols.push(b"h2".to_vec());
+        }
+        config.alpn_protocols.push(b"http/1.1".to_vec());
+        if matches!(self, Self::Acme(_)) {
+            config.alpn_protocols.push(b"acme-tls/1".to_vec());
+        }
+        Ok(config)
+    }
+}
+
+fn cipher_suites(tls: &Tls) -> Result<Vec<SupportedCipherSuite>, TlsError> {
+    let all = pem::provider().cipher_suites;
+    if tls.cipher_suites.is_empty() {
+        return Ok(all);
+    }
+    // rustls calls those of TLS 1.3 TLS13_…, everybody else TLS_….
+    let name = |suite: &SupportedCipherSuite| {
+        let name = suite.suite().as_str().unwrap_or_default();
+        name.replacen("TLS13_", "TLS_", 1)
+    };
+    let find = |wanted: &String| {
+        let found = all.iter().find(|suite| {
+            // Go names these two with and without the hash.
+            let name = name(suite);
+            name == *wanted || name.strip_suffix("_SHA256") == Some(wanted)
+        });
+        found.copied().ok_or_else(|| {
+            let known: Vec<_> = all.iter().map(name).collect();
+            let known = known.join(", ");
+            TlsError::CipherSuites(format!("{wanted} is not offered; those that are: {known}"))
+        })
+    };
+    tls.cipher_suites.iter().map(find).collect()
+}
+
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The list of cipher suites is not what it must be.
+    #[error("{0}")]
+    CipherSuites(String),
+    /// A file is not what it must be.
+    #[error("{path}: {message}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        message: String,
+    },
+    /// The operating system does not play along.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A setting is not what it must be.
+    #[error("{0}")]
+    Setting(String),
+}
+
+impl TlsError {
+    pub(super) fn file(path: &Path, message: impl Into<String>) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            message: message.into(),
+        }
+    }
+}

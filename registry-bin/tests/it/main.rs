@@ -3,6 +3,8 @@
 mod command_line;
 mod configuration;
 mod lifecycle;
+mod passwords;
 mod program;
 mod serving;
+mod tls;
 mod wrong;

@@ -15,8 +15,10 @@ use tracing::error;
 use crate::{
     config::{Config, Driver, Indexes, References, UploadPurging, Validation},
     failure::Failure,
+    health::Health,
     root::Root,
-    telemetry::AccessLine,
+    telemetry::{AccessFormat, AccessLine},
+    trusted::TrustedPeers,
 };
 
 /// How many repositories a catalog page has when the client does not say, as in Distribution.
@@ -30,6 +32,8 @@ pub struct Assembled {
     pub service: RegistryService<Root>,
     /// Below the layers: for maintenance.
     pub engine: Engine,
+    /// Whether it is well: the service answers 503 while it is not.
+    pub health: Health,
     /// What to do about uploads that nobody finishes.
     pub upload_purging: Option<UploadPurging>,
 }
@@ -46,8 +50,11 @@ pub fn registry(config: &Config) -> Result<Assembled, Failure> {
     } else {
         Arc::new(engine.clone())
     };
+    let health = Health::new();
+    let trusted = TrustedPeers::default();
     Ok(Assembled {
-        service: service(registry, config),
+        service: service(registry, config, health.clone(), trusted),
+        health,
         // Nothing is purged from what is read-only.
         upload_purging: config
             .storage
@@ -107,12 +114,20 @@ fn limits(config: &Config) -> Limits {
     limits
 }
 
-fn service(registry: Arc<dyn Registry>, config: &Config) -> RegistryService<Root> {
-    let (http, log) = (&config.http, config.log.access);
+fn service(
+    registry: Arc<dyn Registry>,
+    config: &Config,
+    health: Health,
+    trusted: TrustedPeers,
+) -> RegistryService<Root> {
+    let http = &config.http;
+    let log = config.log.access.then(AccessFormat::default);
+    let asked = health.clone();
     let (catalog, tags) = (config.catalog_entries, config.tag_entries);
     let mut service = RegistryService::new(registry)
         .catalog_pages(PageSize::new(catalog.min(CATALOG_PAGE), catalog))
         .tag_pages(PageSize::new(tags, tags))
+        .admission(move || asked.admit())
         .on_response(move |exchange| watch(exchange, log));
     if let Some(prefix) = &http.prefix {
         service = service.prefix(prefix);
@@ -128,20 +143,24 @@ fn service(registry: Arc<dyn Registry>, config: &Config) -> RegistryService<Root
     for (name, value) in &http.headers {
         service = service.header(name.clone(), value.clone());
     }
-    service.fallback(Root::new(&http.headers, log))
+    let root = Root::new(&http.headers, log, health);
+    trusted.apply(service).fallback(root)
 }
 
 /// A line in the access log; and of what was this registry's fault, all that is known in the other.
-fn watch(exchange: &Exchange<'_>, log: bool) {
+fn watch(exchange: &Exchange<'_>, log: Option<AccessFormat>) {
     let context = exchange.context;
-    if log {
+    if let Some(format) = log {
         let (method, path) = (exchange.method.as_str(), exchange.uri.path());
         let status = exchange.status.as_u16();
         let mut line = AccessLine::new(SystemClock.now(), method, path, status);
         line.client = context.client;
         line.user = context.principal.name.as_deref();
         line.bytes = exchange.length;
-        line.of_request(exchange.version, exchange.headers).print();
+        line.took = Some(exchange.took);
+        line.request_id = context.request_id.as_deref();
+        line.of_request(exchange.version, exchange.headers)
+            .print(format);
     }
     if let Some(failed) = exchange.error.filter(|_| exchange.status.is_server_error()) {
         let causes = std::iter::successors(failed.source(), |error| (*error).source());

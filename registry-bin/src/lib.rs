@@ -7,6 +7,7 @@ pub mod config;
 pub mod failure;
 pub mod health;
 pub mod listen;
+pub mod reload;
 pub mod root;
 pub mod scheduler;
 pub mod serve;

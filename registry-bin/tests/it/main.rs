@@ -2,6 +2,8 @@
 
 mod command_line;
 mod configuration;
+mod drain;
 mod lifecycle;
 mod program;
+mod secrets;
 mod serving;

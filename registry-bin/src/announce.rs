@@ -5,10 +5,11 @@ use tracing::{info, warn};
 use crate::{
     cli,
     config::{
-        Certificate, ClientAuth, Config, Driver, Htpasswd, Http, Indexes, References, Storage, Tls,
-        TlsVersion, Validation, display_duration,
+        Certificate, ClientAuth, Config, Driver, Htpasswd, Http, Indexes, References, Storage,
+        StorageHealth, Tls, TlsVersion, Validation, display_duration,
     },
     listen::Listener,
+    warnings::{self, Exposure},
 };
 
 /// Says what the configuration means, before anything is opened.
@@ -22,9 +23,39 @@ pub fn configuration(config: &Config) {
     }
 }
 
-/// Says where clients connect, once they can.
-pub fn listening(listener: &Listener, encrypted: bool) {
-    info!("listening on {}", listener.address(encrypted));
+/// Says where clients connect, once they can, and what of all that is unusual or dangerous.
+pub fn listening(listener: &Listener, debug: Option<&Listener>, config: &Config) {
+    for warning in warnings::of(&exposure(listener, config)) {
+        warn!("{warning}");
+    }
+    if let Some(listener) = debug {
+        let address = listener.address(false);
+        info!("health: at {address}/debug/health");
+    }
+    info!(
+        "listening on {}",
+        listener.address(config.http.tls.is_some())
+    );
+}
+
+fn exposure(listener: &Listener, config: &Config) -> Exposure {
+    let directory = match &config.storage.driver {
+        Driver::Filesystem { root, .. } => Some(root.clone()),
+        Driver::Inmemory => None,
+    };
+    Exposure {
+        address: listener.ip(),
+        authenticated: config.auth.is_some(),
+        encrypted: config.http.tls.is_some(),
+        deletes: config.storage.deletes,
+        read_only: config.storage.read_only,
+        directory,
+        temporary: std::env::var_os("TMPDIR").map(Into::into),
+        random_secret: config.http.secret.is_none(),
+        // The drivers there are keep the state of uploads in the storage itself.
+        shared: false,
+        trusts_everybody: config.http.trusted.trusts_everybody(),
+    }
 }
 
 fn lines(config: &Config) -> Vec<String> {
@@ -35,6 +66,7 @@ fn lines(config: &Config) -> Vec<String> {
         format!("read-only: {}", on(config.storage.read_only)),
         validation(&config.validation),
         upload_purging(&config.storage),
+        health(config.health),
         authentication(config.auth.as_ref()),
     ];
     lines.extend(http(&config.http));
@@ -154,6 +186,22 @@ fn tls(tls: Option<&Tls>) -> String {
         Some(ClientAuth::RequireAndVerify) => "required and verified",
     };
     format!("TLS: on, {certificate}; version {version} at least; clients' certificates: {clients}")
+}
+
+fn health(check: Option<StorageHealth>) -> String {
+    match check {
+        None => "health: the storage is not asked".to_owned(),
+        Some(StorageHealth {
+            interval,
+            threshold,
+            ..
+        }) => {
+            let interval = display_duration(interval);
+            format!(
+                "health: the storage is asked every {interval}, {threshold} failures are one too many"
+            )
+        }
+    }
 }
 
 fn on(on: bool) -> &'static str {

@@ -1,11 +1,11 @@
 //! The one place where stores, engine, layers and HTTP meet: what a configuration is made of.
 
-use std::{error::Error as _, sync::Arc};
+use std::{error::Error as _, path::PathBuf, sync::Arc};
 
 use registry_auth::htpasswd::Htpasswd;
 use registry_core::{
     Clock, Engine, Registry, SystemClock,
-    engine::{Limits, ReferencePolicy, UrlPolicy},
+    engine::{Limits, ManifestPolicy, ReferencePolicy, UrlPolicy},
     layer::ReadOnly,
     protocol::PageSize,
     server::{Exchange, RegistryService},
@@ -15,12 +15,16 @@ use tracing::error;
 
 use crate::{
     config::{
-        Certificate, Config, ConfigError, Driver, Indexes, References, UploadPurging, Validation,
+        Certificate, Class, Config, ConfigError, Driver, Environment, Indexes, References,
+        UploadPurging, Validation,
     },
     failure::Failure,
+    health::Health,
+    reload::Reloads,
     root::Root,
-    telemetry::AccessLine,
+    telemetry::{self, AccessFormat, AccessLine, LevelSwitch},
     tls::{Acceptor, TlsError},
+    trusted::TrustedPeers,
 };
 
 /// How many repositories a catalog page has when the client does not say, as in Distribution.
@@ -34,6 +38,8 @@ pub struct Assembled {
     pub service: RegistryService<Root>,
     /// Below the layers: for maintenance.
     pub engine: Engine,
+    /// Whether it is well: the service answers 503 while it is not.
+    pub health: Health,
     /// What to do about uploads that nobody finishes.
     pub upload_purging: Option<UploadPurging>,
     /// What encrypts connections, if they are.
@@ -55,8 +61,17 @@ pub fn registry(config: &Config) -> Result<Assembled, Failure> {
     } else {
         Arc::new(engine.clone())
     };
+    let health = match (&config.health, &config.storage.driver) {
+        (None, _) => Health::new(),
+        (Some(check), Driver::Filesystem { .. }) => {
+            Health::with_storage("filesystem", check.threshold)
+        }
+        (Some(check), Driver::Inmemory) => Health::with_storage("inmemory", check.threshold),
+    };
+    let trusted = config.http.trusted.clone();
     Ok(Assembled {
-        service: service(registry, config),
+        service: service(registry, config, health.clone(), trusted),
+        health,
         // Nothing is purged from what is read-only.
         upload_purging: config
             .storage
@@ -70,6 +85,33 @@ pub fn registry(config: &Config) -> Result<Assembled, Failure> {
         tls,
         engine,
     })
+}
+
+/// What SIGHUP has read again: the certificates, and the levels of the log. (The users of an
+/// htpasswd file are read again by themselves.)
+pub fn reloads(
+    registry: &Assembled,
+    switch: LevelSwitch,
+    file: Option<PathBuf>,
+    environment: Environment,
+) -> Reloads {
+    let mut reloads = Reloads::new();
+    if let Some(tls) = registry.tls.clone() {
+        reloads.add("TLS certificates", move || {
+            let tls = tls.clone();
+            async move {
+                tls.reload(true);
+                Ok(())
+            }
+        });
+    }
+    let switch = Arc::new(switch);
+    reloads.add("log levels", move || {
+        let (switch, file) = (Arc::clone(&switch), file.clone());
+        let config = Config::load(file, &environment);
+        async move { Ok(switch.set(telemetry::levels(&config?.log))?) }
+    });
+    reloads
 }
 
 /// What encrypts connections, from the files that the configuration names.
@@ -108,6 +150,7 @@ fn engine(config: &Config) -> Result<Engine, Failure> {
         .deletes(config.storage.deletes)
         .references(references(&config.validation))
         .urls(urls(&config.validation))
+        .manifests(classes(&config.classes))
         .limits(limits(config));
     Ok(match &config.storage.driver {
         Driver::Filesystem { root, .. } => {
@@ -146,6 +189,38 @@ fn urls(validation: &Validation) -> UrlPolicy {
     })
 }
 
+/// The classes of images that may be pushed. As in Distribution, what is of no class that is known
+/// is refused when there is a list, and indexes are of none.
+fn classes(allowed: &[Class]) -> ManifestPolicy {
+    const IMAGES: [&str; 2] = [
+        "application/vnd.docker.container.image.v1+json",
+        "application/vnd.oci.image.config.v1+json",
+    ];
+    const PLUGIN: &str = "application/vnd.docker.plugin.v1+json";
+    let allowed = allowed.to_vec();
+    ManifestPolicy::new(move |document| {
+        let Some(config) = document.config.as_ref().filter(|_| !allowed.is_empty()) else {
+            return Ok(());
+        };
+        let media_type = config.media_type.as_ref().map_or("", |name| name.as_str());
+        let class = if IMAGES.contains(&media_type) {
+            Class::Image
+        } else if media_type == PLUGIN {
+            Class::Plugin
+        } else {
+            return Err(format!("unknown manifest class for {media_type}"));
+        };
+        if allowed.contains(&class) {
+            return Ok(());
+        }
+        let class = match class {
+            Class::Image => "image",
+            Class::Plugin => "plugin",
+        };
+        Err(format!("registry does not allow {class} manifest"))
+    })
+}
+
 fn limits(config: &Config) -> Limits {
     let mut limits = Limits::default();
     limits.repositories = config.catalog_entries;
@@ -153,12 +228,20 @@ fn limits(config: &Config) -> Limits {
     limits
 }
 
-fn service(registry: Arc<dyn Registry>, config: &Config) -> RegistryService<Root> {
-    let (http, log) = (&config.http, config.log.access.is_some());
+fn service(
+    registry: Arc<dyn Registry>,
+    config: &Config,
+    health: Health,
+    trusted: TrustedPeers,
+) -> RegistryService<Root> {
+    let http = &config.http;
+    let log = config.log.access;
+    let asked = health.clone();
     let (catalog, tags) = (config.catalog_entries, config.tag_entries);
     let mut service = RegistryService::new(registry)
         .catalog_pages(PageSize::new(catalog.min(CATALOG_PAGE), catalog))
         .tag_pages(PageSize::new(tags, tags))
+        .admission(move || asked.admit())
         .on_response(move |exchange| watch(exchange, log));
     if let Some(prefix) = &http.prefix {
         service = service.prefix(prefix);
@@ -177,7 +260,8 @@ fn service(registry: Arc<dyn Registry>, config: &Config) -> RegistryService<Root
     if let Some(users) = users(config) {
         service = service.authenticator(users);
     }
-    service.fallback(Root::new(&http.headers, log))
+    let root = Root::new(&http.headers, log, health);
+    trusted.apply(service).fallback(root)
 }
 
 /// The users who may come in, if not everybody may. Their file is read here, so that what is wrong
@@ -191,16 +275,19 @@ fn users(config: &Config) -> Option<Htpasswd> {
 }
 
 /// A line in the access log; and of what was this registry's fault, all that is known in the other.
-fn watch(exchange: &Exchange<'_>, log: bool) {
+fn watch(exchange: &Exchange<'_>, log: Option<AccessFormat>) {
     let context = exchange.context;
-    if log {
+    if let Some(format) = log {
         let (method, path) = (exchange.method.as_str(), exchange.uri.path());
         let status = exchange.status.as_u16();
         let mut line = AccessLine::new(SystemClock.now(), method, path, status);
         line.client = context.client;
         line.user = context.principal.name.as_deref();
         line.bytes = exchange.length;
-        line.of_request(exchange.version, exchange.headers).print();
+        line.took = Some(exchange.took);
+        line.request_id = context.request_id.as_deref();
+        line.of_request(exchange.version, exchange.headers)
+            .print(format);
     }
     if let Some(failed) = exchange.error.filter(|_| exchange.status.is_server_error()) {
         let causes = std::iter::successors(failed.source(), |error| (*error).source());

@@ -6,6 +6,7 @@ use registry_core::store::StoreError;
 
 use crate::{
     cli::UsageError, config::ConfigError, htpasswd::HtpasswdError, listen::BindError, signal::Stop,
+    systemd::PassedError,
 };
 
 /// A reason to end that is not the end of the work.
@@ -22,6 +23,8 @@ pub enum Failure {
     Htpasswd(HtpasswdError),
     /// The operating system does not play along.
     Io(io::Error),
+    /// The sockets that a service manager passed cannot be served on.
+    Passed(PassedError),
     /// A second signal came while requests were still under way.
     Signal(Stop),
     /// The content cannot be opened.
@@ -45,7 +48,7 @@ impl Failure {
             source = error.source();
         }
         ExitCode::from(match self {
-            Self::Bind(_) | Self::Io(_) | Self::Storage(_) => 1,
+            Self::Bind(_) | Self::Io(_) | Self::Passed(_) | Self::Storage(_) => 1,
             Self::Htpasswd(HtpasswdError::Usage(_) | HtpasswdError::Scheme) => 64,
             Self::Htpasswd(HtpasswdError::Wrong) => 3,
             Self::Htpasswd(HtpasswdError::Unknown { .. }) => 6,
@@ -68,6 +71,7 @@ impl fmt::Display for Failure {
             ),
             Self::Htpasswd(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
+            Self::Passed(error) => error.fmt(f),
             Self::Signal(stop) => write!(f, "stopped at once by a second {}", stop.name()),
             Self::Storage(error) => write!(
                 f,
@@ -89,6 +93,7 @@ impl Error for Failure {
             | Self::GarbageCollect
             | Self::Htpasswd(_)
             | Self::Io(_)
+            | Self::Passed(_)
             | Self::Signal(_)
             | Self::Usage(_) => None,
         }
@@ -116,6 +121,12 @@ impl From<HtpasswdError> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<PassedError> for Failure {
+    fn from(error: PassedError) -> Self {
+        Self::Passed(error)
     }
 }
 

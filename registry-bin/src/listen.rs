@@ -2,14 +2,14 @@
 
 use std::{
     fmt, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
-use crate::config::Listen;
+use crate::{config::Listen, failure::Failure, systemd::activation::Socket};
 
 /// A bound address.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ use crate::config::Listen;
 pub enum Listener {
     /// A TCP port.
     Tcp(TcpListener, SocketAddr),
-    /// A Unix socket. Its file is removed at the end.
+    /// A Unix socket. Its file is removed at the end, if it was made here.
     Unix(UnixListener, SocketFile),
 }
 
@@ -37,6 +37,48 @@ impl Listener {
             source,
         })
     }
+
+    /// The socket that a service manager passed, or else the address, bound.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] when there is neither.
+    pub async fn of(passed: Option<Socket>, listen: &Listen) -> Result<Self, Failure> {
+        match passed {
+            Some(socket) => Ok(Self::passed(socket)?),
+            None => Ok(Self::bind(listen).await?),
+        }
+    }
+
+    /// The address of the port; `None` for a Unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(_, address) => Some(address.ip()),
+            Self::Unix(..) => None,
+        }
+    }
+
+    /// Takes over a socket that was opened by a service manager.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system does not allow it.
+    pub fn passed(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let address = listener.local_addr()?;
+                Ok(Self::Tcp(TcpListener::from_std(listener)?, address))
+            }
+            Socket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().unwrap_or(Path::new("(unnamed)"));
+                let file = SocketFile(path.to_owned(), Owner::Manager);
+                Ok(Self::Unix(UnixListener::from_std(listener)?, file))
+            }
+        }
+    }
 }
 
 impl Listener {
@@ -45,18 +87,26 @@ impl Listener {
         let scheme = if encrypted { "https" } else { "http" };
         match self {
             Self::Tcp(_, address) => format!("{scheme}://{address}"),
-            Self::Unix(_, SocketFile(path)) => format!("unix:{}", path.display()),
+            Self::Unix(_, SocketFile(path, _)) => format!("unix:{}", path.display()),
         }
     }
 }
 
-/// The file of a Unix socket: removed when this is dropped.
+/// The file of a Unix socket: removed when this is dropped, if it was made here.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile(PathBuf, Owner);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Manager,
+    Us,
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
+        if self.1 == Owner::Us {
+            drop(std::fs::remove_file(&self.0));
+        }
     }
 }
 
@@ -132,5 +182,8 @@ async fn unix(path: &Path) -> io::Result<Listener> {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    Ok(Listener::Unix(listener, SocketFile(path.to_owned())))
+    Ok(Listener::Unix(
+        listener,
+        SocketFile(path.to_owned(), Owner::Us),
+    ))
 }

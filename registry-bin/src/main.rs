@@ -10,12 +10,14 @@ use std::{
 use registry_bin::{
     announce, assemble, check,
     cli::{self, Command, ConfigArguments},
-    config::{Config, Environment},
+    config::{Config, Environment, Listen},
     failure::Failure,
     htpasswd::Htpasswd,
     listen::Listener,
-    serve,
+    reload::Hangups,
+    serve::{self, Surroundings},
     signal::Signals,
+    systemd::{Notifier, Passed, Watchdog},
     telemetry,
 };
 
@@ -39,16 +41,31 @@ fn main() -> ExitCode {
 }
 
 fn serve(file: Option<PathBuf>) -> Result<(), Failure> {
-    let config = Config::load(file, &Environment::new(env::vars_os()))?;
-    telemetry::start(&config.log);
+    // Before there are threads: it changes the environment.
+    let passed = Passed::take()?;
+    let environment = Environment::new(env::vars_os());
+    let config = Config::load(file.clone(), &environment)?;
+    let levels = telemetry::start(&config.log);
     announce::configuration(&config);
     let runtime = serve::runtime(&config)?;
     let done = runtime.block_on(async {
         let registry = assemble::registry(&config)?;
-        let listener = Listener::bind(&config.http.listen).await?;
-        let signals = Signals::catch()?;
-        announce::listening(&listener, registry.tls.is_some());
-        serve::until_signalled(registry, listener, signals, config.http.drain).await
+        let listener = Listener::of(passed.http, &config.http.listen).await?;
+        let debug = match (passed.debug, &config.http.debug) {
+            (None, None) => None,
+            (passed, address) => {
+                let address = address.clone().unwrap_or_default();
+                Some(Listener::of(passed, &Listen::Tcp(address)).await?)
+            }
+        };
+        let mut around = Surroundings::new(listener, Signals::catch()?);
+        announce::listening(&around.listener, debug.as_ref(), &config);
+        around.debug = debug;
+        around.notifier = Notifier::of(&environment);
+        around.watchdog = Watchdog::of(&environment);
+        let reloads = assemble::reloads(&registry, levels, file, environment);
+        around.reloads = Some((reloads, Hangups::catch()?));
+        serve::until_signalled(registry, &config, around).await
     });
     // What is still writing is cut as a crash would cut it: nothing that was answered is lost.
     runtime.shutdown_background();

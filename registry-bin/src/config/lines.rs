@@ -57,8 +57,8 @@ impl Lines {
 
 /// A YAML document, as far as places go.
 enum Place {
-    List(Vec<Spanned<Place>>),
-    Map(Vec<(Spanned<String>, Spanned<Place>)>),
+    List(Vec<Spanned<Self>>),
+    Map(Vec<(Spanned<String>, Spanned<Self>)>),
     Scalar,
 }
 

@@ -30,6 +30,8 @@ pub use self::{
     schema::reference,
     source::{Environment, Source},
 };
+pub use crate::telemetry::AccessFormat;
+use crate::trusted::TrustedPeers;
 
 /// All settings, with every default filled in.
 #[derive(Debug)]
@@ -93,16 +95,6 @@ pub struct Log {
     /// `log.accesslog`: a line for each request, on standard output; `None` when it is disabled.
     /// Default: combined.
     pub access: Option<AccessFormat>,
-}
-
-/// How a line of the access log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AccessFormat {
-    /// As Apache's `combined`.
-    Combined,
-    /// One JSON object.
-    Json,
 }
 
 /// How much is logged.
@@ -194,7 +186,7 @@ pub struct Http {
     /// `headers`: added to each answer. Default: none.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `trustedproxies`, ours: whose forwarded headers count. Default: nobody's.
-    pub trusted: Vec<String>,
+    pub trusted: TrustedPeers,
     /// `tls`. Default: none, plain HTTP.
     pub tls: Option<Tls>,
     /// Not `http2.disabled`: HTTP/2 over TLS. Default: on.

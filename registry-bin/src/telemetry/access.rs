@@ -1,18 +1,36 @@
-//! The access log: a line for each request, in the combined format that log analysers read.
+//! The access log: a line for each request, in the combined format that log analysers read or as JSON.
 
-use std::{fmt, io::Write, net::IpAddr, time::SystemTime};
+use std::{
+    fmt,
+    io::Write,
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
 
 use http::{
     HeaderMap, HeaderValue, Version,
     header::{REFERER, USER_AGENT},
 };
+use serde_json::Value;
 
 use super::time::Utc;
 
+/// How a line of the access log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessFormat {
+    /// As Apache's `combined`, and Distribution's.
+    #[default]
+    Combined,
+    /// One JSON object, with what `combined` has no place for: the identifier of the request and how
+    /// long it took.
+    Json,
+}
+
 /// What an answered request leaves in the log.
 ///
-/// What clients send is escaped: no request can forge a line. Query strings are not part of a line,
-/// since the state of an upload rides in them.
+/// What clients send is escaped: no request can forge a line. Query strings are not part of a line, in
+/// the page that led to it neither, since states of uploads and tokens ride in them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AccessLine<'a> {
@@ -32,6 +50,10 @@ pub struct AccessLine<'a> {
     pub status: u16,
     /// The bytes of the answer's body, where they are known.
     pub bytes: Option<u64>,
+    /// From the head of the request to the head of the answer, where it is known.
+    pub took: Option<Duration>,
+    /// The identifier of the request.
+    pub request_id: Option<&'a str>,
     /// The page that led to it.
     pub referer: Option<&'a str>,
     /// What the client calls itself.
@@ -50,6 +72,8 @@ impl<'a> AccessLine<'a> {
             version: "HTTP/1.1",
             status,
             bytes: None,
+            took: None,
+            request_id: None,
             referer: None,
             user_agent: None,
         }
@@ -68,16 +92,56 @@ impl<'a> AccessLine<'a> {
             Version::HTTP_2 => "HTTP/2.0",
             _ => "HTTP/1.1",
         };
-        self.referer = text(REFERER);
+        self.referer = text(REFERER).map(without_query);
         self.user_agent = text(USER_AGENT);
         self
     }
 
     /// Writes the line to standard output. A reader that has gone is no reason to stop serving.
-    pub fn print(&self) {
-        let line = format!("{self}\n");
+    pub fn print(&self, format: AccessFormat) {
+        let line = match format {
+            AccessFormat::Combined => format!("{self}\n"),
+            AccessFormat::Json => format!("{}\n", self.json()),
+        };
         drop(std::io::stdout().lock().write_all(line.as_bytes()));
     }
+
+    /// The line as one JSON object, without what is not known.
+    fn json(&self) -> Value {
+        let text = |text: Option<&str>| text.map_or(Value::Null, Value::from);
+        let milliseconds = self.took.map(|took| took.as_micros() as f64 / 1000.0);
+        let entries = [
+            ("time", Value::from(Utc::of(self.at).to_string())),
+            (
+                "client",
+                self.client.map_or(Value::Null, |ip| ip.to_string().into()),
+            ),
+            ("user", text(self.user)),
+            ("method", self.method.into()),
+            ("path", self.path.into()),
+            ("version", self.version.into()),
+            ("status", self.status.into()),
+            ("bytes", self.bytes.map_or(Value::Null, Value::from)),
+            (
+                "milliseconds",
+                milliseconds.map_or(Value::Null, Value::from),
+            ),
+            ("request", text(self.request_id)),
+            ("referer", text(self.referer)),
+            ("user_agent", text(self.user_agent)),
+        ];
+        let known = entries.into_iter().filter(|(_, value)| !value.is_null());
+        known.map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+}
+
+/// A URL without what may be secret in it: its query, its fragment, and a user in front of its host.
+fn without_query(url: &str) -> &str {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let url = url.get(..end).unwrap_or_default();
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    if authority.contains('@') { "" } else { url }
 }
 
 impl fmt::Display for AccessLine<'_> {
@@ -137,5 +201,37 @@ mod tests {
             line.to_string(),
             format!(r#"10.0.0.1 - ci {time} "GET /v2/ HTTP/1.1" 200 2 "-" "curl\" 200\n/1""#)
         );
+    }
+
+    #[test]
+    fn json_format() {
+        let mut line = AccessLine::new(UNIX_EPOCH, "GET", "/v2/", 200);
+        assert_eq!(
+            line.json().to_string(),
+            r#"{"method":"GET","path":"/v2/","status":200,"time":"1970-01-01T00:00:00.000Z","version":"HTTP/1.1"}"#
+        );
+        line.client = Some([10, 0, 0, 1].into());
+        line.user = Some("ci");
+        line.bytes = Some(2);
+        line.took = Some(Duration::from_micros(1_250));
+        line.request_id = Some("edge-7");
+        line.user_agent = Some("curl\" 200\n/1");
+        assert_eq!(
+            line.json().to_string(),
+            r#"{"bytes":2,"client":"10.0.0.1","method":"GET","milliseconds":1.25,"path":"/v2/","request":"edge-7","status":200,"time":"1970-01-01T00:00:00.000Z","user":"ci","user_agent":"curl\" 200\n/1","version":"HTTP/1.1"}"#
+        );
+    }
+
+    #[test]
+    fn a_page_is_named_without_what_may_be_secret() {
+        for (referer, kept) in [
+            ("http://r/page", "http://r/page"),
+            ("http://r/page?token=hunter2", "http://r/page"),
+            ("http://r/#hunter2", "http://r/"),
+            ("http://user:hunter2@r/page", ""),
+            ("/at/@me", "/at/@me"),
+        ] {
+            assert_eq!(without_query(referer), kept, "{referer}");
+        }
     }
 }

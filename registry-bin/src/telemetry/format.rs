@@ -20,6 +20,7 @@ use crate::config::{Log, LogFormatter};
 pub(crate) struct Formatter {
     formatter: LogFormatter,
     fields: Vec<(String, String)>,
+    caller: bool,
 }
 
 impl Formatter {
@@ -27,6 +28,7 @@ impl Formatter {
         Self {
             formatter: log.formatter,
             fields: log.fields.clone().into_iter().collect(),
+            caller: log.report_caller,
         }
     }
 
@@ -63,6 +65,11 @@ where
     ) -> fmt::Result {
         let mut said = Said::default();
         event.record(&mut said);
+        if let (true, Some(file)) = (self.caller, event.metadata().file()) {
+            let line = event.metadata().line().unwrap_or_default();
+            said.fields
+                .push(("file".to_owned(), format!("{file}:{line}")));
+        }
         let time = Utc::of(SystemClock.now());
         let line = self.line(time, *event.metadata().level(), said.message, said.fields);
         writeln!(writer, "{line}")
@@ -169,6 +176,7 @@ mod tests {
             let formatter = Formatter {
                 formatter,
                 fields: vec![("service".to_owned(), "a b".to_owned())],
+                caller: false,
             };
             let fields = vec![("tag".to_owned(), "v1".to_owned())];
             let message = "it \"is\"\nso".to_owned();

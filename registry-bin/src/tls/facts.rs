@@ -102,3 +102,54 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     };
     names.filter_map(name).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    fn facts(pem: &[u8], days: u64) -> Facts {
+        let certificate = CertificateDer::from_pem_slice(pem).unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(days * 24 * 3600);
+        Facts::of(&certificate, now).unwrap()
+    }
+
+    #[test]
+    fn what_clients_will_say_is_said_before() {
+        const V1: &[u8] = include_bytes!("../../tests/pem/v1.crt");
+        const EC: &[u8] = include_bytes!("../../tests/pem/ec.crt");
+        // In 2030 both are valid; they end a hundred years after 2026.
+        let v1 = facts(V1, 22_000);
+        assert!(v1.names.is_empty());
+        assert_eq!(v1.notices.len(), 1);
+        for said in [
+            "X.509 version 1",
+            "legacy Common Name",
+            "-addext subjectAltName=DNS:",
+        ] {
+            assert!(v1.notices[0].contains(said), "{:?}", v1.notices);
+        }
+        let ec = facts(EC, 22_000);
+        assert_eq!(ec.names, ["registry.example", "127.0.0.1"]);
+        assert!(ec.notices.is_empty());
+        let end = ec
+            .until
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+            / 24
+            / 3600;
+        for (days, said) in [
+            (end + 2, "ended at"),
+            (end - 3, "ends soon"),
+            (100, "begins only at"),
+        ] {
+            let notices = facts(EC, days).notices;
+            assert!(
+                notices.len() == 1 && notices[0].contains(said),
+                "{notices:?}"
+            );
+        }
+    }
+}

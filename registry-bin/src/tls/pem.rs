@@ -158,3 +158,134 @@ fn contains(bytes: &[u8], text: &str) -> bool {
         .windows(text.len())
         .any(|window| window == text.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+    use super::*;
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/pem")
+            .join(name)
+    }
+
+    #[test]
+    fn every_encoding_of_a_key() {
+        for (certificate, key) in [
+            ("v1.crt", "rsa.pkcs8.key"),
+            ("v1.crt", "rsa.pkcs1.key"),
+            ("ec.crt", "ec.sec1.key"),
+            ("ed25519.crt", "ed25519.key"),
+        ] {
+            let (pair, notices) = pair(&fixture(certificate), &fixture(key)).unwrap();
+            assert_eq!((pair.cert.len(), notices.len()), (1, 0), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_to_do() {
+        for (certificate, key, said) in [
+            (
+                "ec.crt",
+                "rsa.pkcs8.key",
+                "ec.crt: none of its certificates is that of the key",
+            ),
+            (
+                "v1.crt",
+                "ec.sec1.key",
+                "v1.crt: none of its certificates is that of the key",
+            ),
+            (
+                "ec.crt",
+                "encrypted.key",
+                "encrypted.key: holds a key with a passphrase; take it off",
+            ),
+            (
+                "ec.crt",
+                "ec.key.der",
+                "ec.key.der: is DER, not PEM; convert it",
+            ),
+            (
+                "ec.der",
+                "ec.sec1.key",
+                "ec.der: is DER, not PEM; convert it",
+            ),
+            (
+                "ec.sec1.key",
+                "ec.crt",
+                "ec.sec1.key: holds a key and no certificate",
+            ),
+            ("ec.crt", "ec.crt", "ec.crt: holds a certificate and no key"),
+            ("ec.crt", "README.md", "README.md: holds no private key"),
+            (
+                "README.md",
+                "ec.sec1.key",
+                "README.md: holds no certificate",
+            ),
+            (
+                "absent",
+                "ec.sec1.key",
+                "absent: cannot be read: No such file",
+            ),
+        ] {
+            let error = pair(&fixture(certificate), &fixture(key)).unwrap_err();
+            assert!(
+                error.to_string().contains(said),
+                "{certificate} {key}: {error}"
+            );
+        }
+    }
+
+    /// An authority, one below it, and a server's certificate below that.
+    fn chain() -> ([String; 3], String) {
+        let authority = |name: &str| {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, name);
+            (params, KeyPair::generate().unwrap())
+        };
+        let ((root, root_key), (middle, middle_key)) = (authority("root"), authority("middle"));
+        let root_text = root.self_signed(&root_key).unwrap().pem();
+        let root = Issuer::new(root, root_key);
+        let middle_text = middle.signed_by(&middle_key, &root).unwrap().pem();
+        let middle = Issuer::new(middle, middle_key);
+        let key = KeyPair::generate().unwrap();
+        let mut leaf = CertificateParams::new(["registry.example".to_owned()]).unwrap();
+        leaf.distinguished_name.push(DnType::CommonName, "leaf");
+        let leaf = leaf.signed_by(&key, &middle).unwrap().pem();
+        ([leaf, middle_text, root_text], key.serialize_pem())
+    }
+
+    #[test]
+    fn a_chain_is_put_in_order() {
+        let ([leaf, middle, root], key) = chain();
+        let stranger = fs::read_to_string(fixture("ec.crt")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (path, key_path) = (folder.path().join("c"), folder.path().join("k"));
+        fs::write(&key_path, format!("a comment\n{key}")).unwrap();
+        let der = |text: &str| CertificateDer::from_pem_slice(text.as_bytes()).unwrap();
+        let ordered = [&leaf, &middle, &root].map(|text| der(text));
+        for texts in [
+            vec![&leaf, &middle, &root],
+            vec![&root, &middle, &leaf],
+            vec![&middle, &leaf, &root, &leaf, &middle],
+        ] {
+            let text: String = texts.iter().map(|text| format!("text\n{text}")).collect();
+            fs::write(&path, text).unwrap();
+            let (pair, notices) = pair(&path, &key_path).unwrap();
+            assert_eq!(pair.cert, ordered);
+            assert!(notices.is_empty());
+        }
+        fs::write(&path, [stranger, leaf].concat()).unwrap();
+        let (pair, notices) = pair(&path, &key_path).unwrap();
+        assert_eq!(pair.cert.len(), 1);
+        assert!(
+            notices[0].contains("CN=registry.example does not belong"),
+            "{notices:?}"
+        );
+    }
+}

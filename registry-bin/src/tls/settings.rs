@@ -29,7 +29,7 @@ struct Inner {
 }
 
 enum Source {
-    Acme(Acme),
+    Acme(Box<Acme>),
     Files(Arc<Identity>),
 }
 
@@ -41,7 +41,7 @@ impl Acceptor {
     /// [`TlsError`] says what is wrong, and what to do.
     pub fn new(tls: &Tls, http2: bool) -> Result<Self, TlsError> {
         let source = match &tls.certificate {
-            Certificate::Acme(acme) => Source::Acme(Acme::new(acme)?),
+            Certificate::Acme(acme) => Source::Acme(Box::new(Acme::new(acme)?)),
             Certificate::Files { certificate, key } => {
                 Source::Files(Arc::new(Identity::read(certificate, key)?))
             }

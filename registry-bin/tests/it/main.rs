@@ -1,8 +1,14 @@
 //! The program as its users meet it: started, asked over HTTP, stopped by signals.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod command_line;
 mod configuration;
+mod drain;
 mod lifecycle;
+mod passwords;
 mod program;
+mod secrets;
 mod serving;
+mod tls;
 mod wrong;

@@ -81,7 +81,10 @@ impl Program {
                 .for_each(|line| append(&tail, &line))
         });
         let address = address.unwrap_or_else(|| panic!("it does not listen:\n{}", read(&log)));
-        let address = address.trim_start_matches("http://").to_owned();
+        let address = address
+            .trim_start_matches("https://")
+            .trim_start_matches("http://");
+        let address = address.to_owned();
         Self {
             child,
             log,

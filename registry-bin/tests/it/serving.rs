@@ -36,7 +36,14 @@ fn paths_of_nobodys() {
     for (path, status, body) in [
         ("/", 200, Some("")),
         ("/v2/", 200, Some("{}")),
-        ("/v1/", 404, None),
+        ("/_ping", 200, Some("")),
+        ("/v1/_ping", 200, Some("")),
+        (
+            "/v1/search?q=a",
+            404,
+            Some("v1 not supported: this registry speaks /v2/\n"),
+        ),
+        ("/elsewhere", 404, Some("404 page not found\n")),
     ] {
         let answer = program.request(&format!("GET {path}"), b"");
         assert_eq!(answer.status, status, "{path}");

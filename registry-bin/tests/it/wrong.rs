@@ -1,6 +1,6 @@
 //! Configurations that are wrong: each stops the start, and says which key, where, and what to do.
 
-use std::{fs, time::Instant};
+use std::fs;
 
 use tempfile::TempDir;
 
@@ -115,12 +115,10 @@ fn two_hundred_and_more() {
     assert!(rows.len() > 200, "{}", rows.len());
     for (text, named) in rows {
         fs::write(&path, &text).unwrap();
-        let begun = Instant::now();
         let output = output(home.path(), &["serve", name], &[]);
         let told = String::from_utf8(output.stderr).unwrap();
         let context = format!("{text}\n{told}");
         assert_eq!(output.status.code(), Some(78), "{context}");
-        assert!(begun.elapsed().as_secs() < 10, "{context}");
         assert!(
             told.starts_with(&format!("registry: {name}:2: ")),
             "{context}"

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Engine, Inner, Limits, ReferencePolicy, UrlPolicy, sessions::Sessions, sightings::Sightings,
+    Engine, Inner, Limits, ManifestPolicy, ReferencePolicy, UrlPolicy, sessions::Sessions,
+    sightings::Sightings,
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -24,6 +25,7 @@ pub struct EngineBuilder<B = Missing, M = Missing> {
     references: ReferencePolicy,
     redirects: Option<Duration>,
     urls: UrlPolicy,
+    manifests: ManifestPolicy,
 }
 
 /// A store that was not given yet.
@@ -43,6 +45,7 @@ impl EngineBuilder {
             references: ReferencePolicy::default(),
             redirects: None,
             urls: UrlPolicy::default(),
+            manifests: ManifestPolicy::default(),
         }
     }
 }
@@ -60,6 +63,7 @@ impl<B, M> EngineBuilder<B, M> {
             references: self.references,
             redirects: self.redirects,
             urls: self.urls,
+            manifests: self.manifests,
         }
     }
 
@@ -78,6 +82,7 @@ impl<B, M> EngineBuilder<B, M> {
             references: self.references,
             redirects: self.redirects,
             urls: self.urls,
+            manifests: self.manifests,
         }
     }
 
@@ -116,6 +121,11 @@ impl<B, M> EngineBuilder<B, M> {
         }
     }
 
+    /// Which manifests may be pushed; the others are `Denied`. Default: all.
+    pub fn manifests(self, manifests: ManifestPolicy) -> Self {
+        Self { manifests, ..self }
+    }
+
     /// Which `urls` a manifest may carry. Default: any.
     pub fn urls(self, urls: UrlPolicy) -> Self {
         Self { urls, ..self }
@@ -137,6 +147,7 @@ impl EngineBuilder<Arc<dyn BlobStore>, Arc<dyn MetadataStore>> {
             references: self.references,
             redirects: self.redirects,
             urls: self.urls,
+            manifests: self.manifests,
             sightings: Sightings::default(),
         }))
     }

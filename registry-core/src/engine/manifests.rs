@@ -64,6 +64,9 @@ impl Inner {
         let bytes = push.content.read().await?;
         let document = Document::parse(&bytes, push.media_type.as_ref(), &self.limits.manifest)?;
         let digest = verified(push.digest, &bytes)?;
+        self.manifests
+            .admit(&document)
+            .map_err(|reason| Error::new(ErrorCode::Denied, reason))?;
         self.check_urls(&document)?;
         self.check_references(repository, &document).await?;
         let tags = without_repetition(push.tags);

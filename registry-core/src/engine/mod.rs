@@ -27,7 +27,7 @@ use async_trait::async_trait;
 pub use self::{
     builder::{EngineBuilder, Missing},
     limits::Limits,
-    policy::{ReferencePolicy, UrlPolicy},
+    policy::{ManifestPolicy, ReferencePolicy, UrlPolicy},
 };
 use self::{sessions::Sessions, sightings::Sightings};
 use crate::{
@@ -45,7 +45,7 @@ use crate::{
         Chunk, Finish, GetBlob, Manifest, ManifestPush, PushedManifest, Registry, StartUpload,
         UploadSession, UploadStart,
     },
-    store::{BlobStore, MetadataStore, ReferrersFilter, UploadId, UploadState},
+    store::{BlobStore, MetadataStore, ReferrersFilter, StoreError, UploadId, UploadState},
 };
 
 /// A [`Registry`] over a [`BlobStore`] and a [`MetadataStore`].
@@ -88,6 +88,7 @@ pub(crate) struct Inner {
     references: ReferencePolicy,
     redirects: Option<Duration>,
     urls: UrlPolicy,
+    manifests: ManifestPolicy,
     sightings: Sightings,
 }
 
@@ -95,6 +96,16 @@ impl Engine {
     /// Begins to put an engine together.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::new()
+    }
+
+    /// Whether both stores answer: for health checks. It looks at neither repositories nor limits.
+    ///
+    /// # Errors
+    ///
+    /// What the store that does not answer says.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.0.blobs.check().await?;
+        self.0.metadata.check().await
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::manifest::{Child, Platform};
+use crate::manifest::{Child, Document, Platform};
 
 /// Which references of a manifest must be there when it is pushed.
 ///
@@ -76,5 +76,47 @@ impl Default for UrlPolicy {
 impl fmt::Debug for UrlPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("UrlPolicy(…)")
+    }
+}
+
+/// Which manifests may be pushed at all, beside what the specification says.
+///
+/// ```
+/// use registry_core::engine::ManifestPolicy;
+///
+/// let no_indexes = ManifestPolicy::new(|document| match document.manifests.is_empty() {
+///     true => Ok(()),
+///     false => Err("this registry takes single images".to_owned()),
+/// });
+/// ```
+#[derive(Clone)]
+#[expect(clippy::type_complexity, reason = "it is written once")]
+pub struct ManifestPolicy(Arc<dyn Fn(&Document) -> Result<(), String> + Send + Sync>);
+
+impl ManifestPolicy {
+    /// Those that `admit` admits; for the others it says why not, for the client to read.
+    pub fn new(admit: impl Fn(&Document) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(admit))
+    }
+
+    /// Whether a manifest may be pushed.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn admit(&self, document: &Document) -> Result<(), String> {
+        (self.0)(document)
+    }
+}
+
+impl Default for ManifestPolicy {
+    fn default() -> Self {
+        Self::new(|_| Ok(()))
+    }
+}
+
+impl fmt::Debug for ManifestPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ManifestPolicy(…)")
     }
 }

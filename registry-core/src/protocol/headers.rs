@@ -179,72 +179,6 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// What the proxies in front say about the request that reached them. Only a trusted peer's word
-/// counts; whether it is trusted is the caller's to know.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Forwarded {
-    /// The scheme that the client used.
-    pub scheme: Option<String>,
-    /// The host that the client asked for.
-    pub host: Option<String>,
-    /// The prefix that was cut off.
-    pub prefix: Option<String>,
-    /// The address of the client.
-    pub client: Option<String>,
-}
-
-impl Forwarded {
-    /// Reads `Forwarded` (RFC 7239), else `X-Forwarded-Proto`, `-Host`, `-Prefix` and `-For`. What
-    /// could not stand in a URL is left out.
-    pub fn read(headers: &HeaderMap) -> Self {
-        let x = |name: &'static str| {
-            let value = text(headers, &HeaderName::from_static(name))?;
-            value.split(',').next().map(|first| first.trim().to_owned())
-        };
-        let mut found = Self {
-            scheme: x("x-forwarded-proto"),
-            host: x("x-forwarded-host"),
-            prefix: x("x-forwarded-prefix"),
-            client: x("x-forwarded-for"),
-        };
-        if let Some(value) = text(headers, &header::FORWARDED) {
-            for pair in value.split(',').next().unwrap_or_default().split(';') {
-                let Some((key, value)) = pair.split_once('=') else {
-                    continue;
-                };
-                let value = Some(value.trim().trim_matches('"').to_owned());
-                match key.trim().to_ascii_lowercase().as_str() {
-                    "proto" => found.scheme = value,
-                    "host" => found.host = value,
-                    "for" => found.client = value,
-                    _ => {}
-                }
-            }
-        }
-        let host = |host: &String| {
-            !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b))
-        };
-        let prefix = |prefix: &String| {
-            prefix.starts_with('/')
-                && !prefix.starts_with("//")
-                && prefix
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-._~/".contains(&b))
-        };
-        found.scheme = found.scheme.map(|scheme| scheme.to_ascii_lowercase());
-        found.scheme = found
-            .scheme
-            .filter(|scheme| scheme == "http" || scheme == "https");
-        found.host = found.host.filter(host);
-        found.prefix = found.prefix.filter(prefix);
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -326,38 +260,12 @@ mod tests {
         assert!(matches!(credentials(&HeaderMap::new()), Credentials::None));
     }
 
-    #[test]
-    fn what_proxies_say() {
-        let read = |pairs| Forwarded::read(&headers(pairs));
-        let found = read(&[
-            ("x-forwarded-proto", "https, http"),
-            ("x-forwarded-host", "r.example:443"),
-            ("x-forwarded-prefix", "/sub"),
-        ]);
-        assert_eq!(found.scheme.as_deref(), Some("https"));
-        assert_eq!(found.host.as_deref(), Some("r.example:443"));
-        assert_eq!(found.prefix.as_deref(), Some("/sub"));
-        let found = read(&[(
-            "forwarded",
-            "for=1.2.3.4;proto=HTTPS;host=\"h\", for=5.6.7.8",
-        )]);
-        assert_eq!(found.scheme.as_deref(), Some("https"));
-        assert_eq!(found.client.as_deref(), Some("1.2.3.4"));
-        let found = read(&[
-            ("x-forwarded-host", "a/b"),
-            ("x-forwarded-proto", "ftp"),
-            ("x-forwarded-prefix", "//evil"),
-        ]);
-        assert_eq!(found, Forwarded::default());
-    }
-
     proptest! {
         #[test]
         fn no_header_panics(value in "[ -~]{0,60}") {
-            for name in ["authorization", "if-match", "content-range", "forwarded", "if-range"] {
+            for name in ["authorization", "if-match", "content-range", "if-range"] {
                 let headers = headers(&[(name, &value)]);
                 let _ = (credentials(&headers), expect(&headers), content_range(&headers));
-                let _ = Forwarded::read(&headers);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::service::{Peer, Settings};
+use super::{origin::Peer, service::Settings};
 use crate::{
     access::{Access, AuthError, AuthRequest, Context, Principal},
     error::{Error, ErrorCode, Result},

@@ -12,6 +12,7 @@ mod handlers;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 mod incoming;
+mod origin;
 mod render;
 mod service;
 mod task;
@@ -21,5 +22,6 @@ pub use self::{
     exchange::Exchange,
     fallback::NotFound,
     incoming::DRAINED,
-    service::{Peer, RegistryService},
+    origin::{LocalPeer, Peer},
+    service::RegistryService,
 };

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts,
+    uri::Authority,
+};
 use serde_json::Value;
 
 use super::{body::Body, service::Settings};
@@ -10,7 +13,7 @@ use crate::{
     access::{Authenticator, Principal},
     digest::Digest,
     error::{Error, ErrorCode},
-    protocol::{Query, Route, failure, headers::Forwarded},
+    protocol::{Forwarded, Query, Route, failure},
     registry::UploadSession,
     store::UploadKey,
 };
@@ -36,29 +39,23 @@ impl Place {
         let cut_off = forwarded
             .and_then(|found| found.prefix.as_deref())
             .unwrap_or_default();
-        let prefix = format!("{}{prefix}", cut_off.trim_end_matches('/'));
+        let prefix = format!("{cut_off}{prefix}");
         if let Some(host) = host {
             return Self {
                 base: format!("{host}{prefix}"),
             };
         }
-        let said = forwarded.filter(|found| found.scheme.is_some() || found.host.is_some());
-        if !absolute && said.is_none() {
-            return Self { base: prefix };
-        }
-        let scheme = said.and_then(|found| found.scheme.as_deref());
-        let scheme = scheme.or(parts.uri.scheme_str()).unwrap_or("http");
         let asked = parts
             .headers
             .get(header::HOST)
             .and_then(|host| host.to_str().ok());
         let asked = asked.or(parts.uri.authority().map(|authority| authority.as_str()));
-        let host = said.and_then(|found| found.host.as_deref()).or(asked);
+        let scheme = parts.uri.scheme_str().unwrap_or("http");
+        let said = forwarded.and_then(|found| found.origin(scheme, asked));
+        let seen = asked.filter(|host| *absolute && host.parse::<Authority>().is_ok());
+        let origin = said.or_else(|| Some(format!("{scheme}://{}", seen?)));
         Self {
-            base: match host.filter(|host| host.parse::<Uri>().is_ok()) {
-                Some(host) => format!("{scheme}://{host}{prefix}"),
-                None => prefix,
-            },
+            base: format!("{}{prefix}", origin.unwrap_or_default()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     task::{Context as TaskContext, Poll},
     time::Duration,
@@ -22,6 +22,7 @@ use super::{
     fallback::NotFound,
     handlers::{self, Received},
     incoming::Incoming,
+    origin::{self, Origin},
     render::{self, Place},
     task,
 };
@@ -31,11 +32,7 @@ use crate::{
     entropy::{Entropy, SystemEntropy},
     error::{Error, ErrorCode, Result},
     event::EventSink,
-    protocol::{
-        PageSize, Query, Route,
-        headers::{self, Forwarded},
-        hint::Signer,
-    },
+    protocol::{PageSize, Query, Route, headers, hint::Signer},
     registry::Registry,
     runtime::Runtime,
 };
@@ -62,11 +59,7 @@ pub struct RegistryService<F = NotFound> {
     fallback: F,
 }
 
-/// The other end of the connection that a request came by: put it into the request's extensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "an address with a meaning")]
-pub struct Peer(pub SocketAddr);
-
+type Admits = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 type Trusts = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 type Watches = Arc<dyn Fn(&Exchange<'_>) + Send + Sync>;
 
@@ -83,6 +76,8 @@ pub(super) struct Settings {
     pub(super) host: Option<String>,
     pub(super) absolute: bool,
     pub(super) trusted: Option<Trusts>,
+    pub(super) trusted_local: bool,
+    pub(super) admits: Option<Admits>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) catalog: PageSize,
     pub(super) tags: PageSize,
@@ -126,6 +121,8 @@ impl RegistryService {
             host: None,
             absolute: false,
             trusted: None,
+            trusted_local: false,
+            admits: None,
             headers: Vec::new(),
             catalog: PageSize::new(100, 1000),
             tags: PageSize::new(1000, 1000),
@@ -157,7 +154,8 @@ impl<F> RegistryService<F> {
         self.with(|settings| settings.events = Some(sink))
     }
 
-    /// Serves every path that is not the API's.
+    /// Serves every path that is not the API's. It finds the [`Context`] of each request in its
+    /// extensions, without a principal.
     pub fn fallback<G>(self, fallback: G) -> RegistryService<G> {
         RegistryService {
             settings: self.settings,
@@ -189,9 +187,21 @@ impl<F> RegistryService<F> {
         self.with(|settings| settings.absolute = !relative)
     }
 
-    /// Whose `Forwarded` and `X-Forwarded-*` headers count. Default: nobody's.
+    /// Whose `X-Forwarded-*`, `Forwarded`, `X-Real-IP` and `X-Request-Id` headers count. Default:
+    /// nobody's. An IPv4 address is asked about as one, also where the socket is of IPv6.
     pub fn trusted_proxies(self, trusts: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.trusted = Some(Arc::new(trusts)))
+    }
+
+    /// Whether these headers count when they come from a [`LocalPeer`](super::LocalPeer). Default: no.
+    pub fn trusted_local_peers(self, trusted: bool) -> Self {
+        self.with(|settings| settings.trusted_local = trusted)
+    }
+
+    /// Is asked before each request whether it is let in: an error is the answer, before anybody
+    /// looks at what is asked, or by whom. It must not wait.
+    pub fn admission(self, admits: impl Fn() -> Result<()> + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.admits = Some(Arc::new(admits)))
     }
 
     /// Signs the states of uploads that travel through clients. Every process that serves the same
@@ -256,11 +266,13 @@ where
         self.fallback.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if self.is_ours(request.uri().path()) {
             let settings = Arc::clone(&self.settings);
             return Box::pin(async move { Ok(respond(settings, request).await) });
         }
+        let origin = Origin::of(&self.settings, request.extensions(), request.headers());
+        request.extensions_mut().insert(origin.context);
         // The clone takes the readiness with it that was waited for, as services ask for.
         let clone = self.fallback.clone();
         let mut ready = std::mem::replace(&mut self.fallback, clone);
@@ -281,20 +293,13 @@ where
     let runtime = Arc::clone(&settings.runtime);
     let incoming = Incoming::new(body, awaits_continue, runtime, settings.patience);
 
-    let mut context = Context::default();
-    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-    let trusts = |ip| settings.trusted.as_ref().is_some_and(|trusts| trusts(ip));
-    let forwarded = peer
-        .filter(|ip| trusts(*ip))
-        .map(|_| Forwarded::read(&parts.headers));
-    let client = forwarded
-        .as_ref()
-        .and_then(|found| found.client.as_ref()?.parse().ok());
-    context.client = client.or(peer);
-    context.user_agent = headers::text(&parts.headers, &header::USER_AGENT).map(Into::into);
-    context.request_id = Some(settings.entropy.random_hex().into());
+    let origin = Origin::of(&settings, &parts.extensions, &parts.headers);
+    let (mut context, forwarded) = (origin.context, origin.forwarded);
 
     let result = async {
+        if let Some(admits) = &settings.admits {
+            admits()?;
+        }
         let path = parts
             .uri
             .path()
@@ -349,6 +354,7 @@ where
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
     }
+    origin::name(response.headers_mut(), &context);
     render::finish(&mut response, &settings.headers);
     if let Some(watch) = &settings.watch {
         let took = begun.and_then(|begun| settings.clock.now().duration_since(begun).ok());

@@ -30,6 +30,14 @@ use crate::{
 ///   written. Commit and abort supersede too.
 #[async_trait]
 pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
+    /// Whether blobs can be read: for health checks, every few seconds. It costs no more than a
+    /// look-up and leaves nothing behind. A store that is full or read-only still serves.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer, or is not there any more.
+    async fn check(&self) -> Result<(), StoreError>;
+
     /// The size of a blob.
     ///
     /// # Errors

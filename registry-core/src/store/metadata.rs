@@ -34,6 +34,13 @@ pub trait MetadataStore: fmt::Debug + Send + Sync + 'static {
     /// Which promises about concurrent writers the store keeps. The engine never promises more.
     fn capabilities(&self) -> Capabilities;
 
+    /// Whether records can be read, as [`BlobStore::check`](super::BlobStore::check).
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer, or is not there any more.
+    async fn check(&self) -> Result<(), StoreError>;
+
     /// Links a blob into a repository. Idempotent; a later link replaces an earlier one.
     ///
     /// # Errors

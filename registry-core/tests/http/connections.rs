@@ -42,7 +42,7 @@ impl Running {
     fn new(server: Server, listener: impl Listener + 'static) -> Self {
         let (probe, verbs) = Probe::new();
         let (end, ended) = oneshot::channel::<()>();
-        let service = RegistryService::new(Arc::clone(&probe));
+        let service = RegistryService::new(Arc::clone(&probe)).trusted_local_peers(true);
         let served = tokio::spawn(server.serve(listener, service, async {
             let _ = ended.await;
         }));
@@ -153,8 +153,16 @@ async fn unix_sockets_are_served() {
     let running = Running::new(Server::new(), UnixListener::bind(&path).unwrap());
     let mut stream = UnixStream::connect(&path).await.unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert!(ask(&mut stream, GET).await.starts_with("http/1.1 200"));
+    let named = GET.replace("\r\n\r\n", "\r\nX-Request-Id: edge-7\r\n\r\n");
+    let head = ask(&mut stream, &named).await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert!(head.contains("x-request-id: edge-7"), "{head}");
     drop(running);
+
+    let (_running, address) = Running::on_tcp(Server::new()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = ask(&mut stream, &named).await;
+    assert!(!head.contains("edge-7"), "{head}");
 }
 
 #[tokio::test]

@@ -7,5 +7,6 @@ mod connections;
 #[path = "../it/double.rs"]
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 mod double;
+mod origin;
 mod probe;
 mod service;

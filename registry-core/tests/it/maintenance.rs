@@ -86,3 +86,16 @@ async fn what_is_being_written_is_not_purged() {
     );
     assert!(store.state().uploads.is_empty());
 }
+
+#[tokio::test]
+async fn a_check_asks_both_stores() {
+    let store = Double::new();
+    let engine = builder(&store).build();
+    engine.check().await.unwrap();
+    assert_eq!(store.calls(), ["check_blobs", "check_records"]);
+    for call in ["check_blobs", "check_records"] {
+        store.fail(call, StoreErrorKind::Unavailable);
+        let error = engine.check().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{call}");
+    }
+}

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use registry_core::{
     Context, Digest, Engine, ErrorCode, Expect, MediaType, Reference, Registry, Result,
     access::Principal,
-    engine::{Limits, UrlPolicy},
+    engine::{Limits, ManifestPolicy, UrlPolicy},
     registry::{ManifestPush, PushedManifest},
     store::StoreErrorKind,
 };
@@ -270,4 +270,20 @@ async fn deleting() {
         assert_eq!(code(refused), ErrorCode::Unsupported);
     }
     assert_eq!(tagged(&engine, "v3").await, Some(other));
+}
+
+#[tokio::test]
+async fn what_is_not_admitted_is_denied_in_the_operators_words() {
+    let store = Double::new();
+    let policy = ManifestPolicy::new(|document| match &document.subject {
+        None => Ok(()),
+        Some(_) => Err("no attachments here".to_owned()),
+    });
+    let engine = builder(&store).manifests(policy).build();
+    put(&engine, push(index("plain"))).await.unwrap();
+    let about = referrer("x", &sha256("y"), "a/b");
+    let refused = put(&engine, push(about)).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Denied);
+    assert_eq!(refused.to_string(), "no attachments here");
+    assert_eq!(store.state().manifests.len(), 1);
 }

@@ -25,7 +25,7 @@ use registry_core::{
 };
 
 use super::{
-    blocking, failed,
+    blocking, failed, listable,
     publish::Publisher,
     read::Source,
     small::is_absence,
@@ -163,6 +163,10 @@ impl Drop for Collected<'_> {
 
 #[async_trait]
 impl BlobStore for FsBlobs {
+    async fn check(&self) -> Result<(), StoreError> {
+        listable(self.layout.blobs()).await
+    }
+
     async fn stat(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         if digest.content_algorithm().is_none() {
             return Ok(None);

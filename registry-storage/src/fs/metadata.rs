@@ -15,7 +15,7 @@ use registry_core::{
 };
 
 use super::{
-    blocking,
+    blocking, listable,
     publish::{Publisher, Unsynced},
     records::Records,
 };
@@ -47,6 +47,10 @@ impl FsMetadata {
 impl MetadataStore for FsMetadata {
     fn capabilities(&self) -> Capabilities {
         Capabilities::none().with_atomic_tags()
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        listable(self.0.layout.repositories()).await
     }
 
     async fn link_blob(

@@ -20,7 +20,11 @@ mod tags;
 mod uploads;
 mod walk;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use registry_core::{
     Clock, SystemClock,
@@ -138,6 +142,17 @@ async fn blocking<T: Send + 'static>(
             )
         }
     }
+}
+
+/// Whether a directory that was made at the start is there and can be listed. Room is not looked at:
+/// a full disk still serves pulls.
+async fn listable(directory: PathBuf) -> Result<(), StoreError> {
+    blocking(move || {
+        let first = || fs::read_dir(directory)?.next().transpose();
+        let first = first().map_err(failed("the storage directory cannot be listed"));
+        first.map(drop)
+    })
+    .await
 }
 
 /// Says what was being done when the disk failed.

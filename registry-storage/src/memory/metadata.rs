@@ -88,6 +88,10 @@ impl MetadataStore for MemoryMetadata {
         Capabilities::none().with_atomic_tags()
     }
 
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn link_blob(
         &self,
         repository: &RepositoryName,

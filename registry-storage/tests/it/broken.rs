@@ -32,6 +32,7 @@ enum Promise {
     BlobsAreHiddenUntilCommit,
     BlobsAreWhole,
     CatalogIsFiltered,
+    ChecksPass,
     CutBytesAreKept,
     ExpectationsCount,
     ListsAreInOrder,
@@ -75,6 +76,7 @@ const EXPECTED: &[(Promise, &[&str])] = &[
         Promise::CatalogIsFiltered,
         &["the_catalog_shows_the_visible"],
     ),
+    (Promise::ChecksPass, &["a_store_that_works_says_so"]),
     (Promise::CutBytesAreKept, &["a_cut_body_keeps_its_bytes"]),
     (
         Promise::ExpectationsCount,
@@ -161,6 +163,10 @@ fn again(pieces: Vec<Bytes>) -> ByteStream {
 
 #[async_trait]
 impl BlobStore for Broken {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.blobs.check().await
+    }
+
     async fn stat(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         let size = self.blobs.stat(digest).await?;
         if self.breaks(Promise::BlobsAreHiddenUntilCommit) {
@@ -296,6 +302,13 @@ impl BlobStore for Broken {
 impl MetadataStore for Broken {
     fn capabilities(&self) -> Capabilities {
         self.metadata.capabilities()
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        if self.breaks(Promise::ChecksPass) {
+            return Err(StoreError::unavailable("it says"));
+        }
+        self.metadata.check().await
     }
 
     async fn link_blob(

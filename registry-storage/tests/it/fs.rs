@@ -25,3 +25,19 @@ impl Subject for Disk {
 async fn keeps_the_contracts() {
     conformance::run(&Disk).await.assert();
 }
+
+#[tokio::test]
+async fn a_check_fails_while_the_directory_is_gone() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let root = directory.path().join("root");
+    let storage = FsStorage::open(&root).expect("the directory can be written");
+    storage.blobs().check().await.expect("it is there");
+    storage.metadata().check().await.expect("it is there");
+    let away = directory.path().join("away");
+    std::fs::rename(&root, &away).expect("nothing is in the way");
+    assert!(storage.blobs().check().await.is_err());
+    assert!(storage.metadata().check().await.is_err());
+    std::fs::rename(&away, &root).expect("nothing is in the way");
+    storage.blobs().check().await.expect("it is there again");
+    storage.metadata().check().await.expect("it is there again");
+}

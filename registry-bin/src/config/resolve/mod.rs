@@ -6,12 +6,14 @@ use std::{path::PathBuf, time::Duration};
 
 use http::{HeaderName, HeaderValue, Uri};
 use registry_core::manifest::Platform;
+use tracing::level_filters::LevelFilter;
 
 use super::{
     AccessFormat, Class, Config, ConfigError, Driver, Environment, Htpasswd, Http, Indexes, Listen,
     Log, LogFormatter, LogLevel, References, Source, Storage, StorageHealth, UploadPurging,
     Validation, reader::Section, schema::BESIDE_THE_DRIVER, tree::Tree,
 };
+use crate::{telemetry::Levels, trusted::TrustedPeers};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -101,7 +103,12 @@ fn log(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Log> {
         log.word("level", &LEVELS)?
     };
     let modules = log.section("levels")?;
-    let level_of = |key: &String| Ok((key.clone(), modules.word(key, &LEVELS)?));
+    let level_of = |key: &String| {
+        let level = modules.word(key, &LEVELS)?;
+        let known = Levels::new(LevelFilter::OFF).with(key, LevelFilter::OFF);
+        known.map_err(|invalid| modules.error(key, invalid.to_string()))?;
+        Ok((key.clone(), level))
+    };
     let access = log.section("accesslog")?;
     let disabled = access.boolean("disabled", false)?;
     let format = access.word("format", &formats)?;
@@ -277,7 +284,8 @@ fn http(http: &Section<'_>) -> Result<Http> {
         relative_urls: http.boolean_if("relativeurls")?,
         drain: http.duration("draintimeout", DRAIN)?,
         headers: headers(http)?,
-        trusted: http.strings("trustedproxies")?,
+        trusted: TrustedPeers::parse(http.strings("trustedproxies")?)
+            .map_err(|invalid| http.error("trustedproxies", invalid.to_string()))?,
         tls: tls::tls(&http.section("tls")?)?,
         http2: !http.section("http2")?.boolean("disabled", false)?,
         h2c: http.section("h2c")?.boolean("enabled", true)?,
@@ -405,6 +413,13 @@ fn indexes(indexes: &Section<'_>) -> Result<Indexes> {
     let words = [("all", 0_u8), ("none", 1), ("list", 2)];
     let platforms = indexes.word("platforms", &words)?;
     let listed = indexes.sections("platformlist")?;
+    let listed: Vec<_> = listed.iter().map(platform).collect::<Result<_>>()?;
+    if !listed.is_empty() {
+        let shown = listed.iter().map(|platform| {
+            serde_json::json!({"os": platform.os, "architecture": platform.architecture})
+        });
+        indexes.noted("platformlist", shown.collect::<Vec<_>>());
+    }
     match platforms {
         0 => Ok(Indexes::All),
         1 => Ok(Indexes::None),
@@ -412,14 +427,7 @@ fn indexes(indexes: &Section<'_>) -> Result<Indexes> {
             "platformlist",
             "must have an entry, since platforms is list",
         )),
-        _ => {
-            let platforms: Vec<_> = listed.iter().map(platform).collect::<Result<_>>()?;
-            let shown = platforms.iter().map(|platform| {
-                serde_json::json!({"os": platform.os, "architecture": platform.architecture})
-            });
-            indexes.noted("platformlist", shown.collect::<Vec<_>>());
-            Ok(Indexes::List(platforms))
-        }
+        _ => Ok(Indexes::List(listed)),
     }
 }
 

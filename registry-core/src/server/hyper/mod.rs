@@ -31,7 +31,8 @@ use tower_service::Service;
 use self::watched::Watched;
 use super::{
     body::Body,
-    service::{Peer, RegistryService},
+    origin::{LocalPeer, Peer},
+    service::RegistryService,
 };
 
 /// The most bytes that are read from a connection at a time, and so held for one request.
@@ -91,7 +92,8 @@ pub trait Listener: Send {
     /// A connection.
     type Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next connection, and the address of its other end where it has one.
+    /// The next connection, and the address of its other end. It has none where it is a process of
+    /// this machine that came by a Unix socket: a [`LocalPeer`].
     fn accept(
         &mut self,
     ) -> impl Future<Output = io::Result<(Self::Connection, Option<SocketAddr>)>> + Send;
@@ -277,8 +279,9 @@ impl Server {
             let service = hyper::service::service_fn({
                 let service = service.clone();
                 move |mut request: Request<Incoming>| {
-                    if let Some(peer) = peer {
-                        request.extensions_mut().insert(Peer(peer));
+                    match peer {
+                        Some(peer) => drop(request.extensions_mut().insert(Peer(peer))),
+                        None => drop(request.extensions_mut().insert(LocalPeer)),
                     }
                     let mut service = service.clone();
                     async move {

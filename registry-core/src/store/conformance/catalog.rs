@@ -4,6 +4,7 @@ use super::bench::{Bench, Outcome, hold, manifest, repository, rules, same};
 use crate::{access::Visible, hash::Algorithm, name::RepositoryName, page::Page, store::BlobLink};
 
 rules! {
+    a_store_that_works_says_so: "A check of a store that works passes, before anything was written and after.",
     the_catalog_has_those_with_a_manifest: "The catalog lists the repositories that have a manifest, tagged or not.",
     the_catalog_is_in_byte_order: "The catalog is in byte order of the whole name and starts strictly after the name given, which need not exist.",
     the_catalog_shows_the_visible: "The catalog lists those that are visible, and pages are filled with them.",
@@ -26,6 +27,18 @@ async fn filled(bench: &Bench) -> Result<Vec<RepositoryName>, super::Fault> {
             .await?;
     }
     Ok(NAMES.map(repository).to_vec())
+}
+
+async fn a_store_that_works_says_so(bench: &Bench) -> Outcome {
+    bench.there.blobs.check().await?;
+    bench.there.metadata.check().await?;
+    bench
+        .here
+        .put(&repository("suite/checked"), &manifest(1), &["one"])
+        .await?;
+    bench.there.blobs.check().await?;
+    bench.there.metadata.check().await?;
+    Ok(())
 }
 
 async fn the_catalog_has_those_with_a_manifest(bench: &Bench) -> Outcome {

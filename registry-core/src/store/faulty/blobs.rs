@@ -21,6 +21,10 @@ use crate::{
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<S: BlobStore + ?Sized> BlobStore for Faulty<S> {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.call(Op::CheckBlobs, self.inner.check()).await
+    }
+
     async fn stat(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         self.call(Op::StatBlob, self.inner.stat(digest)).await
     }

@@ -24,6 +24,10 @@ impl<S: MetadataStore + ?Sized> MetadataStore for Faulty<S> {
         self.inner.capabilities()
     }
 
+    async fn check(&self) -> Result<(), StoreError> {
+        self.call(Op::CheckRecords, self.inner.check()).await
+    }
+
     async fn link_blob(
         &self,
         repository: &RepositoryName,

@@ -19,6 +19,10 @@ pub enum Op {
     BeginUpload,
     /// [`MetadataStore::blob_link`](crate::store::MetadataStore::blob_link)
     BlobLink,
+    /// [`BlobStore::check`](crate::store::BlobStore::check)
+    CheckBlobs,
+    /// [`MetadataStore::check`](crate::store::MetadataStore::check)
+    CheckRecords,
     /// [`BlobStore::commit_upload`](crate::store::BlobStore::commit_upload)
     CommitUpload,
     /// [`BlobStore::delete`](crate::store::BlobStore::delete)

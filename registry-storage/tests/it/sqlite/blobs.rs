@@ -174,6 +174,10 @@ fn hashed(
 
 #[async_trait]
 impl BlobStore for Database {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.read(|transaction| Ok(transaction.query_row("SELECT 1", [], |_| Ok(()))?))
+    }
+
     async fn stat(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         let sql = "SELECT length(bytes) FROM blobs WHERE digest = ?";
         self.read(|transaction| {

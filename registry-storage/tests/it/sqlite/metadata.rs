@@ -106,6 +106,10 @@ impl MetadataStore for Database {
         Capabilities::none().with_atomic_tags()
     }
 
+    async fn check(&self) -> Result<(), StoreError> {
+        registry_core::store::BlobStore::check(self).await
+    }
+
     async fn link_blob(
         &self,
         repository: &RepositoryName,

@@ -1,0 +1,215 @@
+//! What of a configuration is unusual or dangerous: said at the start, each with what to do.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+/// What the warnings are drawn from.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Exposure {
+    /// The address that is listened on; `None` for a Unix socket.
+    pub address: Option<IpAddr>,
+    /// Whether who asks must say who they are.
+    pub authenticated: bool,
+    /// Whether the connection is encrypted here.
+    pub encrypted: bool,
+    /// Whether content can be deleted.
+    pub deletes: bool,
+    /// Whether nothing can be written.
+    pub read_only: bool,
+    /// The directory that content is in, if it is in one.
+    pub directory: Option<PathBuf>,
+    /// The folder of temporary files, as `TMPDIR` says, beside `/tmp` and `/var/tmp`.
+    pub temporary: Option<PathBuf>,
+    /// Whether `http.secret` was left to chance.
+    pub random_secret: bool,
+    /// Whether other processes may serve the same storage.
+    pub shared: bool,
+    /// Whether everybody's forwarded headers count.
+    pub trusts_everybody: bool,
+}
+
+/// The warnings, one a line.
+pub fn of(exposure: &Exposure) -> Vec<String> {
+    let public = exposure.address.is_some_and(|address| {
+        // An address of the wildcard is that of every interface.
+        !address.to_canonical().is_loopback()
+    });
+    let open = public && !exposure.authenticated;
+    let writes = !exposure.read_only;
+    let mut warnings = Vec::new();
+    if open && writes {
+        warnings.push(
+            "anybody who reaches this address may pull and push: set auth.htpasswd, or listen on \
+             127.0.0.1 behind a proxy that asks for a password (http.addr)",
+        );
+    } else if open {
+        warnings.push(
+            "anybody who reaches this address may pull: set auth.htpasswd, or listen on 127.0.0.1 \
+             behind a proxy that asks for a password (http.addr)",
+        );
+    }
+    if open && writes && exposure.deletes {
+        warnings.push(
+            "anybody who reaches this address may delete: set storage.delete.enabled to false, or \
+             auth.htpasswd",
+        );
+    }
+    if public && !exposure.encrypted {
+        warnings.push(
+            "plain HTTP on an address that others reach: passwords and content can be read on the \
+             way, and docker refuses it but for insecure-registries; set http.tls, or listen on \
+             127.0.0.1 behind a proxy with TLS (http.addr)",
+        );
+    }
+    if exposure.trusts_everybody {
+        warnings.push(
+            "everybody's forwarded headers are believed, so a client can say that it is any other: \
+             name only the addresses of your proxies in http.trustedproxies",
+        );
+    }
+    if exposure.random_secret && exposure.shared {
+        warnings.push(
+            "http.secret is a random one, and other processes may serve this storage: an upload \
+             that begins here cannot go on there; set the same http.secret for all",
+        );
+    }
+    let mut warnings: Vec<_> = warnings.into_iter().map(str::to_owned).collect();
+    warnings.extend(below_temporary(exposure));
+    warnings
+}
+
+fn below_temporary(exposure: &Exposure) -> Option<String> {
+    let directory = exposure.directory.as_deref()?;
+    let folders = [Path::new("/tmp"), Path::new("/var/tmp")];
+    let own = exposure.temporary.as_deref();
+    let own = own.filter(|folder| folder.is_absolute() && folder.parent().is_some());
+    let found = folders.into_iter().chain(own);
+    let folder = found.into_iter().find(|f| directory.starts_with(f))?;
+    Some(format!(
+        "content is in {}, below {}, which is emptied from time to time: choose another \
+         storage.filesystem.rootdirectory, such as /var/lib/registry",
+        directory.display(),
+        folder.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PULL_AND_PUSH: &str = "anybody who reaches this address may pull and push:";
+    const PULL: &str = "anybody who reaches this address may pull:";
+    const DELETE: &str = "anybody who reaches this address may delete:";
+    const PLAIN: &str = "plain HTTP on an address that others reach:";
+    const EVERYBODY: &str = "everybody's forwarded headers are believed";
+    const SECRET: &str = "http.secret is a random one";
+
+    fn on(address: &str) -> Exposure {
+        Exposure {
+            address: Some(address.parse().expect("it is an address")),
+            ..Exposure::default()
+        }
+    }
+
+    #[test]
+    fn each_danger_has_its_line() {
+        let safe = Exposure {
+            authenticated: true,
+            encrypted: true,
+            deletes: true,
+            ..on("0.0.0.0")
+        };
+        let rows: [(Exposure, &[&str]); 14] = [
+            (Exposure::default(), &[]),
+            (on("127.0.0.1"), &[]),
+            (on("::1"), &[]),
+            (on("::ffff:127.0.0.1"), &[]),
+            (on("0.0.0.0"), &[PULL_AND_PUSH, PLAIN]),
+            (on("::"), &[PULL_AND_PUSH, PLAIN]),
+            (on("10.0.0.1"), &[PULL_AND_PUSH, PLAIN]),
+            (safe.clone(), &[]),
+            (
+                Exposure {
+                    authenticated: false,
+                    ..safe.clone()
+                },
+                &[PULL_AND_PUSH, DELETE],
+            ),
+            (
+                Exposure {
+                    authenticated: false,
+                    read_only: true,
+                    ..safe.clone()
+                },
+                &[PULL],
+            ),
+            (
+                Exposure {
+                    encrypted: false,
+                    ..safe
+                },
+                &[PLAIN],
+            ),
+            (
+                Exposure {
+                    trusts_everybody: true,
+                    ..Exposure::default()
+                },
+                &[EVERYBODY],
+            ),
+            (
+                Exposure {
+                    random_secret: true,
+                    shared: true,
+                    ..Exposure::default()
+                },
+                &[SECRET],
+            ),
+            (
+                Exposure {
+                    random_secret: true,
+                    ..Exposure::default()
+                },
+                &[],
+            ),
+        ];
+        for (exposure, expected) in rows {
+            let said = of(&exposure);
+            assert_eq!(said.len(), expected.len(), "{exposure:?}: {said:#?}");
+            for (line, begin) in said.iter().zip(expected) {
+                assert!(line.starts_with(begin), "{exposure:?}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn content_below_a_temporary_folder() {
+        for (directory, temporary, below) in [
+            ("/tmp/registry", None, Some("/tmp")),
+            ("/var/tmp/registry", None, Some("/var/tmp")),
+            ("/tmp", None, Some("/tmp")),
+            ("/tmpfoo/registry", None, None),
+            ("/var/lib/registry", None, None),
+            ("/scratch/registry", Some("/scratch"), Some("/scratch")),
+            ("/var/lib/registry", Some("/"), None),
+            ("/var/lib/registry", Some(""), None),
+        ] {
+            let exposure = Exposure {
+                directory: Some(directory.into()),
+                temporary: temporary.map(Into::into),
+                ..Exposure::default()
+            };
+            let said = of(&exposure);
+            let expected = below.map(|folder| format!("below {folder}, "));
+            assert_eq!(said.len(), usize::from(below.is_some()), "{directory}");
+            let found = said.first().zip(expected);
+            assert!(
+                found.is_none_or(|(line, part)| line.contains(&part)),
+                "{said:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The program behind TLS: with certificates that change, and clients that have some.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    version::TLS12,
+};
+use tempfile::TempDir;
+
+use crate::program::{Answer, Program, exchange};
+
+const ONLY_TLS12: &[&rustls::SupportedProtocolVersion] = &[&TLS12];
+
+type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+/// An authority of the test's own.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+    text: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self {
+            text: certificate.pem(),
+            certificate: certificate.der().clone(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// A new certificate for this machine, and its key.
+    fn pair(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let params = CertificateParams::new(names).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+}
+
+struct Bench {
+    home: TempDir,
+    authority: Authority,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        let bench = Self {
+            certificate: home.path().join("server.crt"),
+            key: home.path().join("server.key"),
+            authority: Authority::new(),
+            home,
+        };
+        let (certificate, key) = bench.authority.pair();
+        bench.write(&certificate, &key);
+        fs::write(bench.ca(), &bench.authority.text).unwrap();
+        bench
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.home.path().join("ca.crt")
+    }
+
+    fn write(&self, certificate: &str, key: &str) {
+        fs::write(&self.certificate, certificate).unwrap();
+        fs::write(&self.key, key).unwrap();
+    }
+
+    fn start(&self, variables: &[(&str, &str)]) -> Program {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let (certificate, key) = (text(&self.certificate), text(&self.key));
+        let own = [
+            ("REGISTRY_HTTP_TLS_CERTIFICATE", certificate.as_str()),
+            ("REGISTRY_HTTP_TLS_KEY", key.as_str()),
+        ];
+        Program::in_memory(self.home.path(), &[&own, variables].concat())
+    }
+
+    fn client(&self) -> Client {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.certificate.clone()).unwrap();
+        Client {
+            roots,
+            own: None,
+            versions: rustls::ALL_VERSIONS,
+            protocols: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Client {
+    roots: RootCertStore,
+    own: Option<(String, String)>,
+    versions: &'static [&'static rustls::SupportedProtocolVersion],
+    protocols: Vec<Vec<u8>>,
+}
+
+impl Client {
+    fn connect(&self, program: &Program) -> std::io::Result<Stream> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(self.versions)
+            .unwrap()
+            .with_root_certificates(self.roots.clone());
+        let mut config = match &self.own {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+                builder
+                    .with_client_auth_cert(vec![certificate], key)
+                    .unwrap()
+            }
+        };
+        config.alpn_protocols = self.protocols.clone();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut stream = StreamOwned::new(connection, program.connect());
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(stream)
+    }
+
+    fn get(&self, program: &Program) -> std::io::Result<Answer> {
+        let mut stream = self.connect(program)?;
+        // A client whose certificate is refused learns it with the first answer.
+        stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: r\r\nConnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let answer = std::io::Cursor::new(answer);
+        Ok(exchange(Recorded(answer), "GET /v2/", b""))
+    }
+
+    /// The certificate that a new connection has.
+    fn certificate(&self, program: &Program) -> Vec<u8> {
+        let stream = self.connect(program).unwrap();
+        stream.conn.peer_certificates().unwrap()[0].to_vec()
+    }
+}
+
+/// An answer that was read already.
+struct Recorded(std::io::Cursor<Vec<u8>>);
+
+impl std::io::Read for Recorded {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl std::io::Write for Recorded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits until something is so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}: never");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn requests_are_answered_and_protocols_agreed_on() {
+    let bench = Bench::new();
+    let program = bench.start(&[]);
+    for line in [
+        "listening on https://127.0.0.1:",
+        "TLS: on, certificate from ",
+        "for localhost, 127.0.0.1",
+    ] {
+        assert!(program.log().contains(line), "{line}: {}", program.log());
+    }
+    let mut client = bench.client();
+    assert_eq!(client.get(&program).unwrap().status, 200);
+    client.protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let agreed = |program: &Program| {
+        let stream = client.connect(program).unwrap();
+        stream.conn.alpn_protocol().map(<[u8]>::to_vec)
+    };
+    assert_eq!(agreed(&program).as_deref(), Some(&b"h2"[..]));
+    let without = bench.start(&[("REGISTRY_HTTP_HTTP2_DISABLED", "true")]);
+    assert_eq!(agreed(&without).as_deref(), Some(&b"http/1.1"[..]));
+}
+
+#[test]
+fn who_does_not_speak_tls_is_told_and_who_says_nothing_holds_nobody_up() {
+    let bench = Bench::new();
+    let program = bench.start(&[]);
+    let _silent: Vec<_> = (0..50).map(|_| program.connect()).collect();
+    let answer = program.request("GET /v2/", b"");
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.body,
+        "Client sent an HTTP request to an HTTPS server.\n"
+    );
+    assert_eq!(bench.client().get(&program).unwrap().status, 200);
+
+    let plain = Program::in_memory(bench.home.path(), &[]);
+    let refused = bench.client().get(&plain).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidData, "{refused}");
+    let mut stream = plain.connect();
+    stream.write_all(&[22, 3, 1, 0, 5, 1, 0, 0, 1, 0]).unwrap();
+    let mut answer = Vec::new();
+    // This is what Go's clients recognise: "server gave HTTP response to HTTPS client".
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1."), "{answer:?}");
+}
+
+#[test]
+fn versions_and_cipher_suites() {
+    let bench = Bench::new();
+    let program = bench.start(&[("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3")]);
+    let mut old = bench.client();
+    old.versions = ONLY_TLS12;
+    assert!(old.get(&program).is_err());
+    assert_eq!(bench.client().get(&program).unwrap().status, 200);
+
+    let suite = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
+    let program = bench.start(&[("REGISTRY_HTTP_TLS_CIPHERSUITES", &format!("[{suite}]"))]);
+    let stream = bench.client().connect(&program).unwrap();
+    let agreed = stream.conn.negotiated_cipher_suite().unwrap();
+    assert_eq!(agreed.suite().as_str(), Some(suite));
+}
+
+#[test]
+fn clients_certificates_in_four_modes() {
+    let bench = Bench::new();
+    let ca = format!("[{}]", bench.ca().display());
+    let known = bench.authority.pair();
+    let stranger = Authority::new().pair();
+    for (mode, none, strange) in [
+        ("request-client-cert", true, true),
+        ("require-any-client-cert", false, true),
+        ("verify-client-cert-if-given", true, false),
+        ("require-and-verify-client-cert", false, false),
+    ] {
+        let program = bench.start(&[
+            ("REGISTRY_HTTP_TLS_CLIENTCAS", &ca),
+            ("REGISTRY_HTTP_TLS_CLIENTAUTH", mode),
+        ]);
+        let comes_in = |own: Option<&(String, String)>| {
+            let mut client = bench.client();
+            client.own = own.cloned();
+            client
+                .get(&program)
+                .is_ok_and(|answer| answer.status == 200)
+        };
+        assert!(comes_in(Some(&known)), "{mode}");
+        assert_eq!(comes_in(None), none, "{mode}");
+        assert_eq!(comes_in(Some(&stranger)), strange, "{mode}");
+    }
+}
+
+#[test]
+fn certificates_change_under_clients_that_pull() {
+    let bench = Bench::new();
+    // Nobody reads standard output here, and a pipe that is full would hold the program up.
+    let program = bench.start(&[("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")]);
+    let client = bench.client();
+    let first = client.certificate(&program);
+    let (stop, pulls) = (AtomicBool::new(false), AtomicUsize::new(0));
+    /// Ends the clients also when the test fails.
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for _ in 0..16 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    assert_eq!(client.get(&program).unwrap().status, 200);
+                    pulls.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        until("pulls", || pulls.load(Ordering::Relaxed) > 32);
+        let (certificate, key) = bench.authority.pair();
+        // Half of it: the old pair stays.
+        fs::write(&bench.certificate, &certificate).unwrap();
+        until("the half is seen", || {
+            program.log().contains("are no pair; the old one stays")
+        });
+        assert_eq!(client.certificate(&program), first);
+        fs::write(&bench.key, &key).unwrap();
+        let begun = Instant::now();
+        until("the new one", || client.certificate(&program) != first);
+        let took = begun.elapsed();
+        // And by a link that is turned, as in Kubernetes.
+        let second = client.certificate(&program);
+        let (certificate, key) = bench.authority.pair();
+        let (new, link) = (
+            bench.home.path().join("new"),
+            bench.home.path().join("link"),
+        );
+        fs::write(&new, certificate).unwrap();
+        std::os::unix::fs::symlink(&new, &link).unwrap();
+        fs::write(&bench.key, key).unwrap();
+        fs::rename(&link, &bench.certificate).unwrap();
+        until("the third", || client.certificate(&program) != second);
+        println!("the new certificate was served after {took:?}");
+    });
+    assert!(program.log().contains("the certificate was replaced"));
+}
+
+#[test]
+fn a_self_made_certificate_of_version_1_is_served_with_a_warning() {
+    let home = TempDir::new().unwrap();
+    let pem = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pem");
+    let (certificate, key) = (pem.join("v1.crt"), pem.join("rsa.pkcs1.key"));
+    let variables = [
+        (
+            "REGISTRY_HTTP_TLS_CERTIFICATE",
+            certificate.to_str().unwrap(),
+        ),
+        ("REGISTRY_HTTP_TLS_KEY", key.to_str().unwrap()),
+    ];
+    let program = Program::in_memory(home.path(), &variables);
+    let log = program.log();
+    assert!(
+        log.contains("X.509 version 1") && log.contains("subjectAltName=DNS:"),
+        "{log}"
+    );
+    // No client of rustls takes it; what is sent can still be seen.
+    let bench = Bench::new();
+    let refused = bench.client().connect(&program).unwrap_err().to_string();
+    assert!(
+        refused.contains("UnsupportedCertVersion") || refused.contains("certificate"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn what_is_no_pair_stops_the_start() {
+    let bench = Bench::new();
+    let (certificate, key) = bench.authority.pair();
+    let other = bench.authority.pair().1;
+    let file = bench.home.path().join("c.yml");
+    let (crt, pem) = (bench.certificate.display(), bench.key.display());
+    let config = format!(
+        "version: 0.1\nstorage: inmemory\nhttp:\n  tls:\n    certificate: {crt}\n    key: {pem}\n"
+    );
+    for (certificate, key, more, said) in [
+        (&certificate, &other, "", "c.yml:5: http.tls.certificate: "),
+        (&certificate, &String::new(), "", "c.yml:6: http.tls.key: "),
+        (&String::new(), &key, "", "c.yml:5: http.tls.certificate: "),
+        (
+            &certificate,
+            &key,
+            "    clientcas: [/absent]\n",
+            "c.yml:7: http.tls.clientcas: /absent",
+        ),
+        (
+            &certificate,
+            &key,
+            "    ciphersuites: [TLS_RSA_WITH_RC4_128_SHA]\n",
+            "c.yml:7: http.tls.ciphersuites: TLS_RSA_WITH_RC4_128_SHA is not offered; those",
+        ),
+    ] {
+        bench.write(certificate, key);
+        fs::write(&file, format!("{config}{more}")).unwrap();
+        let output =
+            crate::program::output(bench.home.path(), &["serve", file.to_str().unwrap()], &[]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{told}");
+        assert!(told.contains(said), "{said} is not in\n{told}");
+    }
+}

@@ -1,14 +1,9 @@
-#"""What people did with the registries that ours replaces, step by step, a file for each subject."""
-#
-#from .first_steps import FirstSteps
-#from .haproxy import Haproxy
-#from .nginx import Nginx
-#from .other_clients import OtherClients
-#from .own_authority import OwnAuthority
-#from .passwords import Passwords
-#from .self_signed import SelfSigned
-#
-#ALL = [FirstSteps, SelfSigned, OwnAuthority, Passwords, OtherClients, Nginx, Haproxy]
+"""What people did with the registries that ours replaces, step by step, a file for each subject."""
+
 from .first_steps import FirstSteps
+from .other_clients import OtherClients
+from .own_authority import OwnAuthority
+from .passwords import Passwords
 from .self_signed import SelfSigned
-ALL = [FirstSteps, SelfSigned]
+
+ALL = [FirstSteps, SelfSigned, OwnAuthority, Passwords, OtherClients]

@@ -14,10 +14,10 @@ class FirstSteps(Steps):
             docker.import_files(self.stage.tree(), "hello-world")
             with self.stage.serve() as registry:
                 self.on_this_machine(docker, registry)
-            with self.stage.serve(REGISTRY_HTTP_ADDR=":5000") as registry:
+            with self.stage.image() as registry:
                 self.from_another(docker, registry)
         with (
-            self.stage.serve(REGISTRY_HTTP_ADDR=":5000"),
+            self.stage.image(),
             self.stage.dockerd(**{"insecure-registries": [REMOTE]}) as docker,
             self.check("insecure-registries: push and pull over plain HTTP"),
         ):

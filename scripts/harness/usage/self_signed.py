@@ -10,7 +10,6 @@ CERTS = pathlib.Path("/certs")
 PASSPHRASE = "correct horse"
 LEGACY = "x509: certificate relies on legacy Common Name field, use SANs instead"
 VARIABLES = {
-    "REGISTRY_HTTP_ADDR": ":5000",
     "REGISTRY_HTTP_TLS_CERTIFICATE": "/certs/server.crt",
     "REGISTRY_HTTP_TLS_KEY": "/certs/server.key",
 }
@@ -22,7 +21,7 @@ class SelfSigned(Steps):
     def walk(self):
         with self.check("openssl: genrsa -des3, req, rsa, x509 -signkey"):
             self.make()
-        with self.stage.serve(**VARIABLES) as registry:
+        with self.stage.image(**VARIABLES) as registry:
             with self.check("it is served, with a warning that says what current clients will do"):
                 contains(registry.last_words(), "listening on https://", LEGACY, "subjectAltName")
             with self.check("curl --cacert, and curl -k"):
@@ -36,7 +35,7 @@ class SelfSigned(Steps):
                 self.refused_by(docker)
             with (
                 self.stage.dockerd(**{"insecure-registries": [REMOTE]}) as docker,
-                self.check("insecure-registries: login, push and pull over TLS"),
+                self.check("insecure-registries: push and pull over TLS"),
             ):
                 docker.import_files(self.stage.tree(), f"{REMOTE}/hello-world")
                 push_and_pull(docker, f"{REMOTE}/hello-world")

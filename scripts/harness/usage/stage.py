@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import pathlib
+import shutil
 
 from ..apart import name_host
 from ..checks import expect
 from ..dockerd import Dockerd
 from ..process import Daemon, attempt, clean_environment, refused, run
+from ..server import TOP
 
 # It leads to an address that docker does not take for insecure by itself.
 HOST = "registry.example.org"
@@ -48,6 +51,8 @@ class Stage:
         )
         for name in ["docker", "run", "tmp"]:
             (folder / name).mkdir(parents=True)
+        # podman takes it for an error when there is none.
+        (folder / "docker" / "config.json").write_text("{}")
         self._names = 0
 
     def run(self, *words, **variables):
@@ -69,6 +74,13 @@ class Stage:
             yield daemon
             fallen = daemon.process.poll()
             expect(fallen is None, f"the registry ended by itself\n{daemon.last_words()}")
+
+    def image(self, **variables):
+        """The registry as the image `registry:2` starts it: with its file, and variables over it."""
+        file = pathlib.Path("/etc/docker/registry/config.yml")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOP / "registry-bin/tests/stock/image-registry-2.yml", file)
+        return self.serve(file, **variables)
 
     def daemon(self, name, *command, env=None):
         self._names += 1

@@ -14,8 +14,24 @@ STOP_SECONDS = 30
 LOG_LINES = 30
 
 
-def run(*command, env=None, cwd=None, seconds=COMMAND_SECONDS):
+def run(*command, **options):
     """Runs a command to its end and returns what it printed, both streams in one."""
+    status, said = attempt(*command, **options)
+    if status != 0:
+        raise Failed(f"exit status {status}: {' '.join(map(str, command))}\n{said}")
+    return said
+
+
+def refused(*command, **options):
+    """Runs a command that must fail, and returns what it printed."""
+    status, said = attempt(*command, **options)
+    if status == 0:
+        raise Failed(f"it should have failed: {' '.join(map(str, command))}\n{said}")
+    return said
+
+
+def attempt(*command, env=None, cwd=None, seconds=COMMAND_SECONDS):
+    """Runs a command to its end and returns its exit status and what it printed."""
     command = [str(word) for word in command]
     try:
         done = subprocess.run(
@@ -33,9 +49,7 @@ def run(*command, env=None, cwd=None, seconds=COMMAND_SECONDS):
         raise Failed(f"{command[0]}: {why}") from why
     except subprocess.TimeoutExpired as late:
         raise Failed(f"still running after {seconds} s: {' '.join(command)}") from late
-    if done.returncode != 0:
-        raise Failed(f"exit status {done.returncode}: {' '.join(command)}\n{done.stdout}")
-    return done.stdout
+    return done.returncode, done.stdout
 
 
 def end_in_order():

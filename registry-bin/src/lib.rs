@@ -6,6 +6,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod failure;
+pub mod files;
 pub mod health;
 pub mod htpasswd;
 pub mod listen;

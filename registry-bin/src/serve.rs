@@ -14,6 +14,7 @@ use crate::{
     assemble::Assembled,
     config::{Config, Driver, UploadPurging, display_duration},
     failure::Failure,
+    files,
     health::{self, HealthService},
     listen::Listener,
     reload::{Hangups, Reloads},
@@ -82,7 +83,10 @@ pub async fn until_signalled(
 ) -> Result<(), Failure> {
     let drain = config.http.drain;
     beside(&registry, config, &mut around);
-    let server = Server::new().drain(drain).http2(registry.http2);
+    let server = Server::new()
+        .connections(files::raise_limit())
+        .drain(drain)
+        .http2(registry.http2);
     let server = server.on_error(|error| {
         debug!(error, "a connection failed");
     });

@@ -135,13 +135,29 @@ struct Raw {
     #[serde(default)]
     layers: Option<Vec<Child>>,
     #[serde(default)]
-    manifests: Option<Vec<Child>>,
+    manifests: Manifests,
     #[serde(default)]
     subject: Option<Child>,
     #[serde(default, deserialize_with = "not_empty")]
     artifact_type: Option<TypeName>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
+}
+
+/// The manifests of an index. Go writes those of an empty one as `null`.
+#[derive(Default)]
+enum Manifests {
+    #[default]
+    Absent,
+    Listed(Vec<Child>),
+    Null,
+}
+
+impl<'de> Deserialize<'de> for Manifests {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let listed = Option::deserialize(deserializer)?;
+        Ok(listed.map_or(Self::Null, Self::Listed))
+    }
 }
 
 /// Types that are absent, `null` and empty are all the same to the programs that write manifests.
@@ -182,7 +198,8 @@ impl Document {
             return Err(InvalidManifest::SchemaVersion);
         }
         let image = raw.layers.is_some() || raw.config.is_some();
-        let index = raw.manifests.is_some();
+        let index = matches!(raw.manifests, Manifests::Listed(_));
+        let null = matches!(raw.manifests, Manifests::Null) && !image;
         if image && index {
             return Err(InvalidManifest::Ambiguous);
         }
@@ -216,7 +233,7 @@ impl Document {
                     wants: "a config and layers",
                 });
             }
-            ManifestKind::Index if !index => {
+            ManifestKind::Index if !index && !null => {
                 return Err(InvalidManifest::Shape {
                     media_type,
                     wants: "manifests",
@@ -230,7 +247,10 @@ impl Document {
             kind,
             config: raw.config,
             layers: raw.layers.unwrap_or_default(),
-            manifests: raw.manifests.unwrap_or_default(),
+            manifests: match raw.manifests {
+                Manifests::Listed(manifests) => manifests,
+                Manifests::Absent | Manifests::Null => Vec::new(),
+            },
             subject: raw.subject,
             annotations: raw.annotations,
         };
@@ -273,6 +293,152 @@ impl Document {
     }
 }
 
+/// The media type of a manifest that is stored already, whoever checked it when it was pushed: its own,
+/// else that of its shape. `None` when it is no manifest of schema version 2 at all.
+///
+/// [`Document::parse`] refuses more: what another registry accepted is to be read, and not judged.
+pub fn stored_media_type(bytes: &[u8], limits: &Limits) -> Option<MediaType> {
+    if bytes.len() > limits.size || nesting(bytes) > limits.depth {
+        return None;
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let shape: Shape = serde_json::from_str(&text).ok()?;
+    if shape.schema_version != Some(2) {
+        return None;
+    }
+    let own = shape
+        .media_type
+        .and_then(|name| MediaType::parse(&name).ok());
+    let own = own.filter(|own| own.manifest_kind().is_some());
+    Some(own.unwrap_or_else(|| {
+        if shape.manifests {
+            MediaType::oci_index()
+        } else {
+            MediaType::oci_manifest()
+        }
+    }))
+}
+
+/// As much of a manifest as says what it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shape {
+    schema_version: Option<u64>,
+    #[serde(default, deserialize_with = "text_if_it_is_one")]
+    media_type: Option<String>,
+    #[serde(default, deserialize_with = "it_is_there")]
+    manifests: bool,
+}
+
+fn text_if_it_is_one<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_str().map(str::to_owned))
+}
+
+fn it_is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    de::IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+/// A key that Go's JSON takes for one of a manifest's, since it compares without case, and others do
+/// not: what is checked here and what a client reads would be two documents.
+pub fn ambiguous_key(bytes: &[u8]) -> Option<String> {
+    let keys: Keys<true> = serde_json::from_slice(bytes).ok()?;
+    keys.0
+}
+
+/// The first key of a manifest (or of a descriptor) that differs from a known one in case alone.
+struct Keys<const TOP: bool>(Option<String>);
+
+const OF_MANIFESTS: [&str; 8] = [
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "annotations",
+];
+
+const OF_DESCRIPTORS: [&str; 8] = [
+    "mediaType",
+    "digest",
+    "size",
+    "urls",
+    "annotations",
+    "data",
+    "platform",
+    "artifactType",
+];
+
+impl<'de, const TOP: bool> Deserialize<'de> for Keys<TOP> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KeysVisitor::<TOP>)
+    }
+}
+
+struct KeysVisitor<const TOP: bool>;
+
+impl<'de, const TOP: bool> de::Visitor<'de> for KeysVisitor<TOP> {
+    type Value = Keys<TOP>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a manifest, or what is in it")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Keys<TOP>, E> {
+        Ok(Keys(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Keys<TOP>, E> {
+        Ok(Keys(None))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Keys<TOP>, E> {
+        Ok(Keys(None))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Keys<TOP>, E> {
+        Ok(Keys(None))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Keys<TOP>, E> {
+        Ok(Keys(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Keys<TOP>, E> {
+        Ok(Keys(None))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut entries: A) -> Result<Keys<TOP>, A::Error> {
+        let mut found = None;
+        while let Some(Keys(entry)) = entries.next_element::<Self::Value>()? {
+            found = found.or(entry);
+        }
+        Ok(Keys(found))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut entries: A) -> Result<Keys<TOP>, A::Error> {
+        let known = if TOP { &OF_MANIFESTS } else { &OF_DESCRIPTORS };
+        let mut found = None;
+        while let Some(key) = entries.next_key::<String>()? {
+            let odd = |known: &&str| key.eq_ignore_ascii_case(known) && key != *known;
+            if known.iter().any(odd) {
+                found.get_or_insert_with(|| key.clone());
+            }
+            if TOP && ["config", "layers", "manifests", "subject"].contains(&key.as_str()) {
+                let Keys(inner) = entries.next_value::<Keys<false>>()?;
+                found = found.or(inner);
+            } else {
+                entries.next_value::<de::IgnoredAny>()?;
+            }
+        }
+        Ok(Keys(found))
+    }
+}
+
 /// How deep the brackets of a JSON text nest, without parsing it.
 fn nesting(bytes: &[u8]) -> usize {
     let (mut depth, mut deepest, mut string, mut escaped) = (0_usize, 0, false, false);
@@ -296,6 +462,14 @@ fn nesting(bytes: &[u8]) -> usize {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidManifest {
+    /// It has a key that some programs take for another one.
+    #[error(
+        "the key {key:?} differs in case alone from one of a manifest; write it as the specification does"
+    )]
+    AmbiguousKey {
+        /// The key.
+        key: String,
+    },
     /// It has both the members of an image manifest and those of an index.
     #[error("a manifest has config and layers, or manifests, not both")]
     Ambiguous,
@@ -685,6 +859,78 @@ mod tests {
                 1 + inner.unwrap_or(0)
             }
             prop_assert_eq!(nesting(value.to_string().as_bytes()), depth(&value));
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_read_and_not_judged() {
+        let limits = Limits::default();
+        let index = Some(MediaType::oci_index());
+        let image = Some(MediaType::oci_manifest());
+        let typed = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json""#;
+        for (text, expected) in [
+            (format!("{typed}}}"), index.clone()),
+            (format!("{typed},\"manifests\":null}}"), index.clone()),
+            (
+                format!("{typed},\"manifests\":[{{\"size\":-1}}],\"subject\":{{}}}}"),
+                index.clone(),
+            ),
+            (format!("{typed},\"artifactType\":3}}"), index.clone()),
+            (
+                format!("{typed},\"annotations\":{{\"a\":\"\\ud800\"}}}}"),
+                index.clone(),
+            ),
+            (r#"{"schemaVersion":2,"manifests":null}"#.to_owned(), index),
+            (
+                r#"{"schemaVersion":2,"mediaType":7,"layers":3}"#.to_owned(),
+                image.clone(),
+            ),
+            (r#"{"schemaVersion":2,"mediaType":"a/b"}"#.to_owned(), image),
+            (r#"{"schemaVersion":1}"#.to_owned(), None),
+            ("[]".to_owned(), None),
+            ("no".to_owned(), None),
+        ] {
+            assert_eq!(
+                stored_media_type(text.as_bytes(), &limits),
+                expected,
+                "{text}"
+            );
+        }
+        let bytes = b"{\"schemaVersion\":2,\"annotations\":{\"a\":\"\xff\"}}";
+        assert!(stored_media_type(bytes, &limits).is_some());
+    }
+
+    #[test]
+    fn an_index_of_gos_may_be_empty() {
+        let text = r#"{"schemaVersion":2,"manifests":null}"#;
+        let declared = Some(&MediaType::oci_index());
+        let document = Document::parse(text.as_bytes(), declared, &Limits::default()).unwrap();
+        assert!(document.manifests.is_empty());
+        assert!(Document::parse(b"{\"schemaVersion\":2}", declared, &Limits::default()).is_err());
+    }
+
+    #[test]
+    fn keys_that_are_two_things_to_two_programs() {
+        for (text, expected) in [
+            (r#"{"Layers":[]}"#, Some("Layers")),
+            (r#"{"manifests":[{"Digest":"x"}]}"#, Some("Digest")),
+            (r#"{"config":{"digest":"x","SIZE":1}}"#, Some("SIZE")),
+            (r#"{"subject":{"mediatype":"x"}}"#, Some("mediatype")),
+            (
+                r#"{"layers":[{"Layers":1}],"other":{"Digest":2},"Other":1}"#,
+                None,
+            ),
+            (
+                r#"{"annotations":{"Digest":"x"},"layers":[{"annotations":{"Size":"1"}}]}"#,
+                None,
+            ),
+            (r#"{"layers":null,"config":3,"manifests":"x"}"#, None),
+        ] {
+            assert_eq!(
+                ambiguous_key(text.as_bytes()).as_deref(),
+                expected,
+                "{text}"
+            );
         }
     }
 }

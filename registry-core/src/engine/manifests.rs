@@ -7,7 +7,7 @@ use crate::{
     digest::Digest,
     error::{Error, ErrorCode, Result},
     hash::Algorithm,
-    manifest::Document,
+    manifest::{Document, InvalidManifest, ambiguous_key},
     name::RepositoryName,
     reference::{Expect, Reference, Tag},
     registry::{Manifest, ManifestPush, PushedManifest},
@@ -63,6 +63,9 @@ impl Inner {
     ) -> Result<PushedManifest> {
         let bytes = push.content.read().await?;
         let document = Document::parse(&bytes, push.media_type.as_ref(), &self.limits.manifest)?;
+        if let Some(key) = ambiguous_key(&bytes) {
+            return Err(InvalidManifest::AmbiguousKey { key }.into());
+        }
         let digest = verified(push.digest, &bytes)?;
         self.manifests
             .admit(&document)

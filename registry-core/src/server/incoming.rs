@@ -13,7 +13,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::{Stream, future::BoxFuture};
-use futures_util::StreamExt as _;
+use futures_util::{
+    StreamExt as _,
+    future::{Either, select},
+};
 use http_body::Body as HttpBody;
 
 use crate::{content::ByteStream, runtime::Runtime};
@@ -21,6 +24,9 @@ use crate::{content::ByteStream, runtime::Runtime};
 /// The most bytes of a refused body that are read, so that the client sees why. What is left then is
 /// cut off with the connection.
 pub const DRAINED: u64 = 256 * 1024;
+
+/// How long that may take.
+const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
 type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
@@ -79,8 +85,17 @@ impl Incoming {
         ByteStream::new(Reading(Arc::clone(&self.shared)))
     }
 
-    /// Reads on after a refusal, to a bound. Whether the connection can go on afterwards.
-    pub(super) async fn drain(&self) -> bool {
+    /// Reads on after a refusal, to a bound in bytes and in time: the client waits for its answer
+    /// meanwhile. Whether the connection can go on afterwards.
+    pub(super) async fn drain(&self, runtime: &dyn Runtime) -> bool {
+        let drained = std::pin::pin!(self.read_on());
+        match select(drained, runtime.sleep(DRAINED_WITHIN)).await {
+            Either::Left((drained, _)) => drained,
+            Either::Right(((), _)) => false,
+        }
+    }
+
+    async fn read_on(&self) -> bool {
         let (begun, ended, failed) = {
             let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
             (shared.begun, shared.ended, shared.failed)

@@ -346,7 +346,7 @@ where
             (response, Some(Arc::new(error)))
         }
     };
-    if !incoming.drain().await {
+    if !incoming.drain(&*settings.runtime).await {
         // HTTP/2 has no such header; there the stream is reset instead.
         if parts.version <= http::Version::HTTP_11 {
             response

@@ -58,7 +58,13 @@ impl StoreError {
     /// An error of the operating system, sorted by its kind.
     pub fn io(message: impl Into<String>, error: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
+        /// Too many open files, in this process or on this machine.
+        const EMFILE_ENFILE: [i32; 2] = [24, 23];
+        let out_of_files = error
+            .raw_os_error()
+            .is_some_and(|code| EMFILE_ENFILE.contains(&code));
         let kind = match error.kind() {
+            _ if cfg!(unix) && out_of_files => StoreErrorKind::Unavailable,
             Io::StorageFull | Io::QuotaExceeded => StoreErrorKind::Full,
             Io::ReadOnlyFilesystem => StoreErrorKind::ReadOnly,
             Io::TimedOut | Io::ResourceBusy | Io::Interrupted => StoreErrorKind::Unavailable,

@@ -147,6 +147,17 @@ async fn http2_can_be_left_out() {
 }
 
 #[tokio::test]
+async fn whoever_has_said_all_is_answered() {
+    let (_running, address) = Running::on_tcp(Server::new()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
 async fn unix_sockets_are_served() {
     let name = format!("registry-http-{}.sock", std::process::id());
     let path = std::env::temp_dir().join(name);

@@ -310,6 +310,28 @@ async fn a_refused_body_is_read_after_the_decision_and_to_a_bound() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_refusal_does_not_wait_for_a_body_that_does_not_come() {
+    let (service, _, _) = probed();
+    let silent = streamed(stream::pending());
+    let begun = tokio::time::Instant::now();
+    let upload = "/v2/a/blobs/uploads/00000000-0000-4000-8000-000000000000";
+    let answer = send(&service, request("PATCH", upload), silent).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    assert_eq!(said(&answer, header::CONNECTION), Some("close"));
+    assert!(begun.elapsed() <= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_content_type_has_no_case() {
+    let (service, ..) = probed();
+    let upper = request("PUT", "/v2/a/manifests/v1")
+        .header(header::CONTENT_TYPE, INDEX_TYPE.to_uppercase());
+    let body = format!("{{\"schemaVersion\":2,\"mediaType\":\"{INDEX_TYPE}\",\"manifests\":[]}}");
+    let answer = send(&service, upper, bytes(body)).await;
+    assert_eq!(answer.status(), StatusCode::CREATED);
+}
+
 #[tokio::test]
 async fn who_is_asking_decides_the_refusal() {
     let sink = Arc::new(Sink::default());

@@ -67,6 +67,11 @@ async fn what_is_wrong_is_refused_and_not_stored() {
     let of_type = |text: &str| push(index("x")).media_type(MediaType::parse(text).unwrap());
     let table = [
         (push("{"), ErrorCode::ManifestInvalid),
+        // Go's programs would read this as a manifest that has one child.
+        (
+            push(r#"{"schemaVersion":2,"manifests":[],"Manifests":[{"digest":"x"}]}"#),
+            ErrorCode::ManifestInvalid,
+        ),
         (of_type("text/plain"), ErrorCode::ManifestInvalid),
         (
             of_type(MediaType::oci_manifest().as_str()),

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use registry_core::{
     Descriptor, Digest,
-    manifest::{Document, Limits},
+    manifest::{Document, Limits, stored_media_type},
     store::{StoreError, StoredManifest},
 };
 
@@ -96,15 +96,12 @@ impl Manifests {
                 "the bytes of the manifest {target} are others"
             )));
         }
-        let document = match Document::parse(&bytes, None, &limits()) {
-            Ok(document) => document,
-            Err(error) => {
-                tracing::warn!(%digest, %error, "a revision that is no manifest is skipped");
-                return Ok(None);
-            }
+        let Some(media_type) = stored_media_type(&bytes, &limits()) else {
+            tracing::warn!(%digest, "a revision that is no manifest of schema version 2 is skipped");
+            return Ok(None);
         };
         let size = bytes.len() as u64;
-        let descriptor = Descriptor::new(document.media_type, digest.clone(), size);
+        let descriptor = Descriptor::new(media_type, digest.clone(), size);
         let manifest = StoredManifest::new(descriptor, bytes);
         self.remember(digest, manifest.clone());
         Ok(Some(manifest))

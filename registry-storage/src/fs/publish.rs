@@ -107,7 +107,15 @@ impl Publisher {
         let name = format!("{}-{}-{number}.tmp", process::id(), self.instance);
         let path = self.temporary.join(name);
         let write = || -> io::Result<()> {
-            let file = self.disk.create(&path)?;
+            let file = match self.disk.create(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // Somebody removed the directory, as those who clean up empty ones do. It need not
+                    // be durable: nothing in it is looked for after a crash.
+                    fs::create_dir_all(&self.temporary)?;
+                    self.disk.create(&path)
+                }
+                made => made,
+            }?;
             // A leftover of another process with this one's number may be longer.
             self.disk.set_len(&file, &path, 0)?;
             self.disk.write(&file, &path, 0, content)?;

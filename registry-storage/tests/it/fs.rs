@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use registry_core::store::conformance::{self, Stores, Subject};
+use registry_core::{
+    Algorithm, MediaType, RepositoryName,
+    store::conformance::{self, Stores, Subject},
+};
 use registry_storage::fs::FsStorage;
 
 /// Two instances on a fresh directory, which goes with them.
@@ -40,4 +43,54 @@ async fn a_check_fails_while_the_directory_is_gone() {
     std::fs::rename(&away, &root).expect("nothing is in the way");
     storage.blobs().check().await.expect("it is there again");
     storage.metadata().check().await.expect("it is there again");
+}
+
+/// What Distribution took in is served, also where we would not have taken it.
+#[tokio::test]
+async fn manifests_that_another_program_accepted_are_served() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let storage = FsStorage::open(directory.path()).expect("the directory can be written");
+    let name = RepositoryName::parse("a").expect("it is a name");
+    let root = directory.path().join("docker/registry/v2");
+    for (text, expected) in [
+        (
+            r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":null}"#,
+            MediaType::oci_index(),
+        ),
+        (
+            r#"{"schemaVersion":2,"config":{"size":-1},"layers":[{}],"subject":{}}"#,
+            MediaType::oci_manifest(),
+        ),
+    ] {
+        let digest = Algorithm::Sha256.digest(text.as_bytes());
+        let hex = digest.encoded();
+        let blob = root.join("blobs/sha256").join(&hex[..2]).join(hex);
+        let revision = root
+            .join("repositories/a/_manifests/revisions/sha256")
+            .join(hex);
+        for (folder, file, content) in [(blob, "data", text), (revision, "link", digest.as_str())] {
+            std::fs::create_dir_all(&folder).expect("the directory can be written");
+            std::fs::write(folder.join(file), content).expect("the directory can be written");
+        }
+        let found = storage.metadata().manifest(&name, &digest).await;
+        let found = found.expect("it can be read").expect("it is there");
+        assert_eq!(
+            (found.bytes.as_ref(), found.descriptor.media_type),
+            (text.as_bytes(), expected)
+        );
+    }
+}
+
+/// As `find -type d -empty -delete` does after Distribution's garbage collection.
+#[tokio::test]
+async fn directories_that_were_empty_may_go() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let storage = FsStorage::open(directory.path()).expect("the directory can be written");
+    let own = directory.path().join("docker/registry/v2/_registry");
+    std::fs::remove_dir_all(own).expect("it is there");
+    let name = RepositoryName::parse("a").expect("it is a name");
+    let digest = Algorithm::Sha256.digest(b"x");
+    let link = registry_core::store::BlobLink::new(digest.clone(), None);
+    let linked = storage.metadata().link_blob(&name, &digest, link).await;
+    linked.expect("the directory is made again");
 }

@@ -64,7 +64,8 @@ pub(super) async fn put(
             value
                 .to_str()
                 .ok()
-                .and_then(|value| MediaType::parse(value).ok())
+                // Types are compared without case (RFC 9110 §8.3.1).
+                .and_then(|value| MediaType::parse(&value.to_ascii_lowercase()).ok())
                 .ok_or_else(|| {
                     Error::new(
                         ErrorCode::ManifestInvalid,

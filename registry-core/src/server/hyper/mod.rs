@@ -337,6 +337,8 @@ impl Server {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout.min(self.idle_timeout))
+            // A client that has said all it has to say is answered.
+            .half_close(true)
             .max_headers(self.max_headers)
             .max_buf_size(READ_BUFFER);
         builder

@@ -2,7 +2,7 @@
 a copy of the file system that is gone afterwards, so that paths and ports can be those that people
 write: /etc/docker, /certs, port 5000.
 
-There is an address beside loopback's, since docker takes what is on loopback for insecure by itself.
+There is an address beside loopback's, since docker takes all of loopback for insecure by itself.
 """
 
 import os

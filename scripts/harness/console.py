@@ -1,8 +1,8 @@
 """Runs the command lines of a page, in order, and compares what they print with what is shown.
 
-A block is fenced as `console`; lines that begin with `$ ` are typed, the others are what is printed,
-where `…` stands for anything: alone on a line for any lines. Nothing shown, nothing compared. What no
-reader sees says how, in HTML comments right before a block:
+A block is fenced as `console`; lines that begin with `$ ` are typed, the others are what is
+printed, where `…` stands for anything: alone on a line for any lines. Nothing shown, nothing
+compared. What no reader sees says how, in HTML comments right before a block:
 
     not run: REASON           it needs what is not here
     in the checkout           it is run there; everything else in a folder that is empty at first
@@ -11,7 +11,7 @@ reader sees says how, in HTML comments right before a block:
     file: PATH                no command: the block, of any language, is written to this file
     again with OTHER for ONE  anywhere on the page: it is run twice
 
-`registry serve` goes on in the background, as in another terminal, until the page ends or serves again.
+`registry serve` goes on as in another terminal, until the page ends or serves again.
 """
 
 import pathlib
@@ -168,7 +168,9 @@ class Servers:
         self.running = Daemon(["bash", "-c", script], log, self.environment)
         ready = self.running.wait_until(lambda: "listening on" in log.read_text())
         expect(ready, f"it ended\n{log.read_text()}")
-        lines = [re.search(r'msg="((?:[^"\\]|\\.)*)"', line) for line in log.read_text().splitlines()]
+        lines = [
+            re.search(r'msg="((?:[^"\\]|\\.)*)"', line) for line in log.read_text().splitlines()
+        ]
         said = "\n".join(line[1].replace('\\"', '"') if line else "" for line in lines)
         compare(said if "msg=" not in shown else log.read_text(), shown, prefix=True)
 

@@ -12,8 +12,8 @@ from .process import COMMAND_SECONDS
 
 
 def converse(command, answers, env=None, cwd=None, status=0):
-    """Runs a command at a terminal of its own. `answers` are pairs, in order: the regular expression
-    of a prompt, and what is typed then. Returns everything that was on the terminal."""
+    """Runs a command at a terminal of its own. `answers` are pairs, in order: the regular
+    expression of a prompt, and what is typed then. Returns all that was on the terminal."""
     ours, theirs = pty.openpty()
     # A session of its own, with this terminal, so that it is there that passwords are asked for.
     child = subprocess.Popen(

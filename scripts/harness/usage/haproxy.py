@@ -58,7 +58,10 @@ class Haproxy(Steps):
 
     def docker(self, registry, seen):
         image = f"{HOST}/haproxy"
-        with self.stage.dockerd() as docker, self.check(f"docker login, push, pull; {seen} is logged"):
+        with (
+            self.stage.dockerd() as docker,
+            self.check(f"docker login, push, pull; {seen} is logged"),
+        ):
             docker.import_files(self.stage.tree(), image)
             contains(docker.refused("push", image), "no basic auth credentials")
             contains(docker.run(*passwords.LOGIN, HOST), "Login Succeeded")

@@ -5,7 +5,7 @@ import contextlib
 import pathlib
 import re
 
-from ..certificates import Authority, san as san_of
+from ..certificates import Authority, san
 from ..checks import equal, expect
 from ..dialogue import converse
 from ..pages import example
@@ -19,42 +19,7 @@ USERS = pathlib.Path("/etc/nginx/docker-registry.htpasswd")
 NAME = "private.registry.docker.example.com"
 LEGACY = "x509: certificate relies on legacy Common Name field, use SANs instead"
 LOGIN = ["login", "-u", "USERNAME", "-p", "PASSWORD"]
-COMMENTED = """
-  # ssl on;
-  # ssl_certificate /etc/ssl/certs/docker-registry;
-  # ssl_certificate_key /etc/ssl/private/docker-registry;
-"""
-CONFIGURATION = (
-    """
-upstream docker-registry {
-  server localhost:5000;
-}
-server {
-  listen 8080;
-  server_name private.registry.docker.example.com;
-"""
-    + COMMENTED
-    + """
-  proxy_set_header Host $http_host;
-  proxy_set_header X-Real-IP $remote_addr;
-  client_max_body_size 0;
-  chunked_transfer_encoding on;
-  location / {
-    auth_basic "Restricted";
-    auth_basic_user_file docker-registry.htpasswd;
-    proxy_pass http://docker-registry;
-  }
-  location /_ping {
-    auth_basic off;
-    proxy_pass http://docker-registry;
-  }
-  location /v1/_ping {
-    auth_basic off;
-    proxy_pass http://docker-registry;
-  }
-}
-"""
-)
+PAGE = "docs/how-to/move-from-docker-registry.md"
 
 
 class Nginx(Steps):
@@ -66,12 +31,12 @@ class Nginx(Steps):
             converse(["htpasswd", "-c", USERS, "USERNAME"], answers)
             contains(USERS.read_text(), "USERNAME:$apr1$")
         with self.stage.serve():
-            with self.nginx(CONFIGURATION):
+            with self.nginx(example(PAGE, "nginx")):
                 self.three_questions()
                 self.pings()
                 self.docker_plain()
-            self.with_tls(san=False)
-            self.with_tls(san=True)
+            self.with_tls(current=False)
+            self.with_tls(current=True)
         self.as_our_page_says()
         with self.check("the registry says that it lets nobody in by apr1, and what to do"):
             variables = passwords.VARIABLES | {"REGISTRY_AUTH_HTPASSWD_PATH": str(USERS)}
@@ -122,11 +87,12 @@ class Nginx(Steps):
                 push_and_pull(docker, image)
                 docker.run("logout", "localhost:8080")
 
-    def with_tls(self, san):
-        """Its `ssl` lines uncommented, with a certificate of an authority that the system trusts."""
-        kind = "with a SAN" if san else "as printed, without a SAN"
-        authority = Authority(self.folder / f"ca-{san}", "devdockerCA")
-        tls = install(authority, *([san_of(NAME)] if san else []))
+    def with_tls(self, current):
+        """Its `ssl` lines uncommented, with a certificate of an authority that the system knows;
+        such a certificate as people made then, or one that current clients take."""
+        kind = "with a SAN" if current else "as printed, without a SAN"
+        authority = Authority(self.folder / f"ca-{current}", "devdockerCA")
+        tls = install(authority, *([san(NAME)] if current else []))
         trusted_here = pathlib.Path("/usr/local/share/ca-certificates/docker-dev-cert")
         trusted_here.mkdir(exist_ok=True)
         (trusted_here / "devdockerCA.crt").write_bytes(authority.certificate.read_bytes())
@@ -137,7 +103,7 @@ class Nginx(Steps):
                 url = f"https://USERNAME:PASSWORD@{where}"
                 equal(self.stage.run("curl", "-sS", "-w", "%{http_code}", url), "200", "answer")
             docker.import_files(self.stage.tree(), image)
-            if san:
+            if current:
                 with self.check(f"TLS at nginx, {kind}: docker login, push, pull"):
                     contains(docker.run(*LOGIN, where), "Login Succeeded")
                     push_and_pull(docker, image)
@@ -151,7 +117,7 @@ class Nginx(Steps):
     def as_our_page_says(self):
         passwords.make_user(self.stage)
         authority = Authority(self.folder / "ca-ours")
-        certificate, key = authority.sign(HOST, san_of(HOST))
+        certificate, key = authority.sign(HOST, san(HOST))
         pathlib.Path("/etc/ssl/registry.crt").write_bytes(certificate.read_bytes())
         pathlib.Path("/etc/ssl/registry.key").write_bytes(key.read_bytes())
         variables = passwords.VARIABLES | {"REGISTRY_HTTP_TRUSTEDPROXIES": "[127.0.0.1]"}
@@ -188,12 +154,9 @@ def install(authority, *extensions):
     pathlib.Path("/etc/ssl/certs/docker-registry").write_bytes(certificate.read_bytes())
     pathlib.Path("/etc/ssl/private").mkdir(exist_ok=True)
     pathlib.Path("/etc/ssl/private/docker-registry").write_bytes(key.read_bytes())
-    site = CONFIGURATION.replace(COMMENTED, COMMENTED.replace("# ", ""))
+    site = example(PAGE, "nginx").replace("# ssl", "ssl")
     version = re.search(r"nginx/1\.(\d+)", run("nginx", "-v"))
     if version and int(version[1]) >= 25:
         # Since then it has another way to say it.
         site = site.replace("ssl on;", "").replace("listen 8080;", "listen 8080 ssl;")
     return site
-
-
-

@@ -1,4 +1,4 @@
-"""podman, skopeo, buildah and containerd, over TLS by an authority of one's own, with a password."""
+"""podman, skopeo, buildah and containerd: TLS of an authority of one's own, and a password."""
 
 import json
 import pathlib
@@ -99,15 +99,16 @@ class OtherClients(Steps):
         )
         configuration = self.folder / "containerd.toml"
         configuration.write_text(
-            f'version = 2\nroot = "{self.folder}/containerd"\nstate = "{self.folder}/run/containerd"\n'
+            f'version = 2\nroot = "{self.folder}/containerd"\n'
+            f'state = "{self.folder}/run/containerd"\n'
             'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
             f'[grpc]\naddress = "{socket}"\n[ttrpc]\naddress = "{socket}.ttrpc"\n'
         )
         ctr = ["ctr", "--address", socket]
         command = ["containerd", "--config", configuration]
         with self.stage.daemon("containerd", *command) as daemon:
-            answers = lambda: self.stage.attempt(*ctr, "version")[0] == 0
-            expect(daemon.wait_until(answers), f"containerd ended\n{daemon.last_words()}")
+            ready = daemon.wait_until(lambda: self.stage.attempt(*ctr, "version")[0] == 0)
+            expect(ready, f"containerd ended\n{daemon.last_words()}")
             source, copy = f"{REMOTE}/podman/image:1", f"{REMOTE}/ctr/copy:1"
             native = ["--snapshotter", "native"]
             there = ["--hosts-dir", hosts]

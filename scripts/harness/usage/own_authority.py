@@ -1,4 +1,4 @@
-"""The image's own configuration, with TLS by variables: a chain, as a certificate robot leaves it, of
+"""The image's own configuration, with TLS by variables: a chain, as certificate robots leave it, of
 an authority that clients may or may not know."""
 
 import pathlib
@@ -37,7 +37,9 @@ class OwnAuthority(Steps):
                 with trusted(authority, REMOTE):
                     self.known(docker)
             with self.check("the content is where the image keeps it"):
-                found = pathlib.Path("/var/lib/registry/docker/registry/v2/repositories/hello-world")
+                found = pathlib.Path(
+                    "/var/lib/registry/docker/registry/v2/repositories/hello-world"
+                )
                 expect(found.is_dir(), f"no {found}")
 
     def curl(self, authority):

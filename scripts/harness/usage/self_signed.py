@@ -42,7 +42,9 @@ class SelfSigned(Steps):
 
     def make(self):
         CERTS.mkdir()
-        self._openssl("genrsa -des3 -out server.key 2048", ("Enter", PASSPHRASE), ("Verif", PASSPHRASE))
+        self._openssl(
+            "genrsa -des3 -out server.key 2048", ("Enter", PASSPHRASE), ("Verif", PASSPHRASE)
+        )
         self._openssl(
             "req -new -key server.key -out server.csr",
             ("pass phrase", PASSPHRASE),

@@ -76,7 +76,7 @@ class Stage:
             expect(fallen is None, f"the registry ended by itself\n{daemon.last_words()}")
 
     def image(self, **variables):
-        """The registry as the image `registry:2` starts it: with its file, and variables over it."""
+        """The registry as the image `registry:2` starts it: its file, and variables over it."""
         file = pathlib.Path("/etc/docker/registry/config.yml")
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(TOP / "registry-bin/tests/stock/image-registry-2.yml", file)

@@ -76,7 +76,7 @@ class Checks:
             f"{len(self.skipped)} skipped",
             flush=True,
         )
-        if self.failed or self.passed == 0:
+        if self.failed or not (self.passed or self.skipped):
             return 1
         if self.skipped:
             if os.environ.get("CI") == "true":

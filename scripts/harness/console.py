@@ -22,11 +22,13 @@ import signal
 from . import dockerd
 from .checks import Failed, expect
 from .pages import blocks
-from .process import Daemon, run
+from .process import COMMAND_SECONDS, Daemon, run
 from .server import TOP
 from .terminal import Terminal
 
 SERVES = re.compile(r"(^|\s)(registry|cargo run .*--bin registry --) serve\b")
+# Where nothing was built before.
+BUILD_SECONDS = 3600
 AGAIN = re.compile(r"<!-- again with (\w+) for (\w+) -->")
 
 
@@ -98,7 +100,8 @@ class Page:
                 if SERVES.search(command) and not fails:
                     servers.start(command, shown)
                     continue
-                status, said = terminal.enter(command, typed if asks else ())
+                seconds = BUILD_SECONDS if command.startswith("cargo ") else COMMAND_SECONDS
+                status, said = terminal.enter(command, typed if asks else (), seconds)
                 expect((status != 0) == fails, f"exit status {status}\n{said}")
                 compare(said, shown)
         if "in the checkout" in remarks:
@@ -137,8 +140,8 @@ def compare(said, shown, prefix=False):
     if not shown:
         return
     wanted = "".join(
-        r"(?:.*\n)*?" if line.strip() == "…" else r".*?".join(map(re.escape, line.split("…"))) + r" *\n"
-        for line in shown.rstrip().splitlines()
+        r"(?:.*\n)*?" if line == "…" else r".*?".join(map(re.escape, line.split("…"))) + r"\n"
+        for line in map(str.rstrip, shown.rstrip().splitlines())
     )
     said = "\n".join(line.rstrip() for line in said.strip().splitlines()) + "\n"
     pattern = rf"\n*{wanted}" + ("" if prefix else r"\n*\Z")

@@ -144,6 +144,29 @@ pub fn manual() -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
+/// The help of each command, as a page of the documentation shows it.
+pub fn reference() -> String {
+    let mut command = CommandLine::command();
+    command.build();
+    let mut text = section("registry", &mut command);
+    for command in command.get_subcommands_mut() {
+        if command.get_name() != "help" {
+            let name = format!("registry {}", command.get_name());
+            text.push_str(&section(&name, command));
+        }
+    }
+    text
+}
+
+fn section(name: &str, command: &mut clap::Command) -> String {
+    let help = command.render_long_help().to_string();
+    let lines: Vec<_> = help.lines().map(str::trim_end).collect();
+    format!(
+        "## `{name}`\n\n```text\n{}\n```\n\n",
+        lines.join("\n").trim_end()
+    )
+}
+
 const MORE: &str = "\
 Each setting of the configuration can also be a variable: REGISTRY_HTTP_ADDR=:5000 is http.addr.
 

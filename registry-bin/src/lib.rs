@@ -10,6 +10,8 @@ pub mod files;
 pub mod health;
 pub mod htpasswd;
 pub mod listen;
+#[cfg(test)]
+mod pages;
 pub mod reload;
 pub mod root;
 pub mod scheduler;

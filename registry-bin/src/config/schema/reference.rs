@@ -66,9 +66,10 @@ fn collect_refused(node: &'static Node, path: &str, rows: &mut Vec<(String, &'st
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, env, fs, path::Path};
+    use std::collections::BTreeSet;
 
     use super::*;
+    use crate::pages::is_in_the_docs;
 
     const KEYS: &str = include_str!("../../../tests/keys/distribution.txt");
 
@@ -99,31 +100,6 @@ mod tests {
             let fields: Vec<_> = line.split('\t').collect();
             fields.try_into().expect("each line has three fields")
         })
-    }
-
-    /// Compares what is between the markers of a page with `expected`. With `UPDATE_DOCS` set it
-    /// writes it there.
-    fn is_in_the_docs(page: &str, expected: &str) {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../docs/reference")
-            .join(page);
-        let text = fs::read_to_string(&page).unwrap();
-        let (begin, end) = ("<!-- generated -->\n", "<!-- end -->\n");
-        let (before, rest) = text
-            .split_once(begin)
-            .expect("the page has the first marker");
-        let (found, after) = rest
-            .split_once(end)
-            .expect("the page has the second marker");
-        if env::var_os("UPDATE_DOCS").is_some() {
-            fs::write(&page, format!("{before}{begin}{expected}{end}{after}")).unwrap();
-        } else {
-            let page = page.display();
-            assert_eq!(
-                found, expected,
-                "{page} has drifted: run this with UPDATE_DOCS=1"
-            );
-        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ compared. What no reader sees says how, in HTML comments right before a block:
 `registry serve` goes on as in another terminal, until the page ends or serves again.
 """
 
+import contextlib
 import pathlib
 import re
 import shlex
@@ -22,7 +23,7 @@ import signal
 from . import dockerd
 from .checks import Failed, expect
 from .pages import blocks
-from .process import COMMAND_SECONDS, Daemon, run
+from .process import COMMAND_SECONDS, STOP_SECONDS, Daemon, run
 from .server import TOP
 from .terminal import Terminal
 
@@ -53,28 +54,24 @@ class Page:
 
     def run(self, check, folder, environment):
         """Runs all of it; each command is a check."""
-        text = self.path.read_text()
-        daemon = None
         environment = dict(environment)
-        if re.search(r"^ *\$ (.*\| )?(sudo )?docker ", self._replaced(text), re.MULTILINE):
-            daemon = dockerd.Dockerd(folder / "dockerd", environment)
-            environment["DOCKER_HOST"] = daemon.socket
         home = pathlib.Path(environment["HOME"])
-        terminal = Terminal(home, environment)
-        servers = Servers(home, environment, terminal)
-        try:
-            if daemon:
+        text = self._replaced(self.path.read_text())
+        # Whatever ends badly, the rest is ended all the same.
+        with contextlib.ExitStack() as running:
+            if re.search(r"^ *\$ (.*\| )?(sudo )?docker ", text, re.MULTILINE):
+                daemon = running.enter_context(dockerd.Dockerd(folder / "dockerd", environment))
+                environment["DOCKER_HOST"] = daemon.socket
                 tree = folder / "hello"
                 tree.mkdir()
                 (tree / "hello").write_text("hello\n")
                 daemon.import_files(tree, "hello-world")
+            terminal = Terminal(home, environment)
+            running.callback(terminal.close)
+            servers = Servers(home, environment, terminal)
+            running.callback(servers.stop)
             for block in self.blocks:
                 self._run_block(block, check, terminal, servers)
-        finally:
-            servers.stop()
-            terminal.close()
-            if daemon:
-                daemon.stop()
 
     def _run_block(self, block, check, terminal, servers):
         remarks = dict(remark.partition(": ")[::2] for remark in block.remarks)
@@ -166,7 +163,8 @@ class Servers:
         # `exec` takes no variables in front.
         script = re.sub(r"exec ((\w+=\S* )+)", r"exec env \1", script)
         self.running = Daemon(["bash", "-c", script], log, self.environment)
-        ready = self.running.wait_until(lambda: "listening on" in log.read_text())
+        seconds = BUILD_SECONDS if "cargo " in command else COMMAND_SECONDS
+        ready = self.running.wait_until(lambda: "listening on" in log.read_text(), seconds)
         expect(ready, f"it ended\n{log.read_text()}")
         lines = [
             re.search(r'msg="((?:[^"\\]|\\.)*)"', line) for line in log.read_text().splitlines()
@@ -178,7 +176,8 @@ class Servers:
         """As Ctrl-C does."""
         if not self.running:
             return
-        self.running.process.send_signal(signal.SIGINT)
-        status = self.running.process.wait(30)
-        self.running = None
+        running, self.running = self.running, None
+        with running:
+            running.process.send_signal(signal.SIGINT)
+            status = running.process.wait(STOP_SECONDS)
         expect(status == 0, f"the registry ended with exit status {status} after Ctrl-C")

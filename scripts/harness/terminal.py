@@ -14,6 +14,8 @@ from .process import COMMAND_SECONDS
 ASKS = re.compile(r"(password|username|passphrase|pass phrase)[^\n]*: ?$", re.IGNORECASE)
 # Colours and movements of the cursor.
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
+# Ctrl-C.
+INTERRUPT = b"\x03"
 END = "end-of-the-command"
 
 
@@ -45,6 +47,7 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while True:
             if not select.select([self.ours], [], [], max(0, deadline - time.monotonic()))[0]:
+                os.write(self.ours, INTERRUPT)
                 raise Failed(f"still running after {seconds} s: {command}\n{said}")
             said += os.read(self.ours, 65536).decode(errors="replace").replace("\r", "")
             plain = ESCAPES.sub("", said)
@@ -52,14 +55,13 @@ class Terminal:
                 break
             if ASKS.search(plain[answered:]):
                 if not waiting:
-                    self.close()
+                    os.write(self.ours, INTERRUPT)
                     raise Failed(f"it asks, and nothing is there to type: {command}\n{plain}")
                 answered = len(plain)
                 os.write(self.ours, f"{waiting.pop(0)}\n".encode())
         plain = plain[: end.start()]
         if waiting:
             raise Failed(f"it did not ask for everything: {command}\n{plain}")
-        # What stands before the end of the line is the echo of `stty -echo` itself.
         return int(end[1]), plain
 
     def close(self):

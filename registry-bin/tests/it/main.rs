@@ -10,5 +10,6 @@ mod passwords;
 mod program;
 mod secrets;
 mod serving;
+mod surroundings;
 mod tls;
 mod wrong;

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long a program that is to end may take.
@@ -95,6 +95,19 @@ impl Program {
     /// What it logged so far.
     pub(crate) fn log(&self) -> String {
         read(&self.log)
+    }
+
+    /// Waits until it has logged something.
+    pub(crate) fn wait_for(&self, said: &str) {
+        let begun = Instant::now();
+        while !self.log().contains(said) {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{said} is not in\n{}",
+                self.log()
+            );
+            thread::yield_now();
+        }
     }
 
     /// Opens a connection.

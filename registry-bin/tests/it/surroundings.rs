@@ -1,0 +1,76 @@
+//! What surrounds the registry: the debug address, SIGHUP, proxies that are trusted.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::program::{Program, exchange};
+
+#[test]
+fn health_is_told_at_the_debug_address_and_switched_there() {
+    let home = TempDir::new().unwrap();
+    let program = Program::in_memory(
+        home.path(),
+        &[
+            ("REGISTRY_HTTP_DEBUG_ADDR", "127.0.0.1:0"),
+            ("REGISTRY_HEALTH_STORAGEDRIVER_ENABLED", "true"),
+        ],
+    );
+    let log = program.log();
+    let address = log.split("health: at http://").nth(1).unwrap();
+    let address = address.split('/').next().unwrap().to_owned();
+    let debug = |request: &str| {
+        let stream = std::net::TcpStream::connect(&address).unwrap();
+        exchange(stream, request, b"")
+    };
+    let told = debug("GET /debug/health");
+    assert_eq!((told.status, told.body.as_str()), (200, "{}"));
+    assert_eq!(debug("POST /debug/health/down").status, 200);
+    let told = debug("GET /debug/health");
+    assert_eq!(told.status, 503);
+    assert!(told.body.contains("manual_http_status"), "{}", told.body);
+    let refused = program.request("GET /v2/", b"");
+    assert_eq!(refused.status, 503);
+    assert!(refused.body.contains("UNAVAILABLE"), "{}", refused.body);
+    assert_eq!(debug("POST /debug/health/up").status, 200);
+    assert_eq!(program.request("GET /v2/", b"").status, 200);
+    assert_eq!(debug("GET /metrics").status, 404);
+}
+
+#[test]
+fn a_hangup_reads_the_levels_of_the_log_again() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("c.yml");
+    let config = |level| format!("version: 0.1\nstorage: inmemory\nlog: {{level: {level}}}\n");
+    fs::write(&file, config("info")).unwrap();
+    let program = Program::start(home.path(), &[file.to_str().unwrap()], &[]);
+    fs::write(&file, config("loud")).unwrap();
+    program.signal("HUP");
+    program.wait_for("log levels: could not be read again");
+    fs::write(&file, config("debug")).unwrap();
+    program.signal("HUP");
+    program.wait_for("log levels: read again");
+    assert_eq!(program.request("GET /v2/", b"").status, 200);
+}
+
+#[test]
+fn only_a_trusted_proxy_says_where_clients_are() {
+    let home = TempDir::new().unwrap();
+    let upload = "POST /v2/a/blobs/uploads/\nX-Forwarded-Proto: https\nX-Forwarded-Host: r.example\n\
+                  X-Request-Id: from-the-proxy";
+    let plain = Program::in_memory(home.path(), &[]);
+    let answer = plain.request(upload, b"");
+    assert!(answer.header("location").unwrap().starts_with("/v2/a/"));
+    assert_ne!(answer.header("x-request-id"), Some("from-the-proxy"));
+    let trusting = Program::in_memory(
+        home.path(),
+        &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.0/8]")],
+    );
+    let answer = trusting.request(upload, b"");
+    let location = answer.header("location").unwrap();
+    assert!(
+        location.starts_with("https://r.example/v2/a/"),
+        "{location}"
+    );
+    assert_eq!(answer.header("x-request-id"), Some("from-the-proxy"));
+}

@@ -15,6 +15,7 @@ compared. What no reader sees says how, in HTML comments right before a block:
 """
 
 import contextlib
+import os
 import pathlib
 import re
 import shlex
@@ -105,6 +106,10 @@ class Page:
             terminal.enter("cd")
 
     def _replaced(self, text):
+        built = os.environ.get("CARGO_TARGET_DIR")
+        if built:
+            # Whoever builds elsewhere finds it there.
+            text = text.replace(" target/release/", f" {built}/release/")
         if not self.replace:
             return text
         old, new = self.replace

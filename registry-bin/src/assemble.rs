@@ -133,7 +133,9 @@ fn tls(config: &Config) -> Result<Option<Acceptor>, ConfigError> {
             (TlsError::File { path, .. }, Certificate::Acme(acme)) if *path == acme.cache => {
                 "http.tls.letsencrypt.cachefile"
             }
-            (TlsError::File { .. }, Certificate::Acme(acme)) if acme.directory_ca.is_some() => {
+            (TlsError::File { path, .. }, Certificate::Acme(acme))
+                if acme.directory_ca.as_ref() == Some(path) =>
+            {
                 "http.tls.letsencrypt.directoryca"
             }
             (TlsError::File { .. }, _) => "http.tls.clientcas",

@@ -20,6 +20,8 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 pub struct Facts {
     /// The names that it is for.
     pub names: Vec<String>,
+    /// When it begins.
+    pub from: SystemTime,
     /// When it ends.
     pub until: SystemTime,
     /// When it ends, for people: UTC.
@@ -75,6 +77,7 @@ impl Facts {
         }
         Some(Self {
             names,
+            from,
             until,
             until_text,
             notices,

@@ -108,16 +108,13 @@ where
         stream,
     };
     let start = LazyConfigAcceptor::new(Hello::default(), stream).await?;
-    let challenge = start
-        .client_hello()
-        .alpn()
-        .is_some_and(|mut offered| offered.any(|name| name == b"acme-tls/1"));
-    let mut stream = start.into_stream(acceptor.config()).await?;
-    if challenge {
-        // The authority has seen what it came for.
-        stream.shutdown().await?;
+    let challenge = acceptor.challenge(&start.client_hello());
+    if let Some(config) = challenge {
+        // The authority sees what it came for in the handshake alone.
+        start.into_stream(config).await?.shutdown().await?;
         return Ok(None);
     }
+    let stream = start.into_stream(acceptor.config()).await?;
     Ok(Some(stream))
 }
 

@@ -9,7 +9,7 @@ use std::{
 use rustls::{
     ServerConfig, SupportedCipherSuite,
     crypto::CryptoProvider,
-    server::ResolvesServerCert,
+    server::{ClientHello, ResolvesServerCert},
     version::{TLS12, TLS13},
 };
 use tracing::warn;
@@ -62,11 +62,22 @@ impl Acceptor {
         Arc::clone(&config.unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The configuration for a handshake that begins so, where that is not [`config`](Self::config): an
+    /// authority looks whether a name is ours.
+    pub(super) fn challenge(&self, hello: &ClientHello<'_>) -> Option<Arc<ServerConfig>> {
+        match &self.0.source {
+            Source::Acme(acme) => acme.challenge(hello),
+            Source::Files(_) => None,
+        }
+    }
+
     /// Reads certificate and key again if they changed. When `in_any_case`, the authorities of
-    /// clients as well.
+    /// clients as well, and an authority that refused is asked again.
     pub fn reload(&self, in_any_case: bool) {
-        if let Source::Files(identity) = &self.0.source {
-            identity.reload(in_any_case);
+        match &self.0.source {
+            Source::Acme(acme) if in_any_case => acme.hurry(),
+            Source::Acme(_) => {}
+            Source::Files(identity) => identity.reload(in_any_case),
         }
         if !in_any_case || self.0.tls.clients.is_none() {
             return;
@@ -137,9 +148,6 @@ impl Source {
             config.alpn_protocols.push(b"h2".to_vec());
         }
         config.alpn_protocols.push(b"http/1.1".to_vec());
-        if matches!(self, Self::Acme(_)) {
-            config.alpn_protocols.push(b"acme-tls/1".to_vec());
-        }
         Ok(config)
     }
 }

@@ -192,6 +192,26 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             ":3: http.tls.letsencrypt.hosts: is missing; write",
         ),
         (
+            "http: {tls: {letsencrypt: {cachefile: /a, hosts: [\"*.example.org\"]}}}",
+            ":3: http.tls.letsencrypt.hosts: \"*.example.org\" is no name that certificates are had for",
+        ),
+        (
+            "http: {tls: {letsencrypt: {cachefile: /a, hosts: [127.0.0.1]}}}",
+            ":3: http.tls.letsencrypt.hosts: \"127.0.0.1\" is no name",
+        ),
+        (
+            "http: {tls: {letsencrypt: {cachefile: /a, hosts: [\"a.example.org:443\"]}}}",
+            ":3: http.tls.letsencrypt.hosts: \"a.example.org:443\" is no name",
+        ),
+        (
+            "http: {tls: {letsencrypt: {cachefile: /a, hosts: [a.b], email: admin}}}",
+            ":3: http.tls.letsencrypt.email: must be an address",
+        ),
+        (
+            "http: {tls: {letsencrypt: {cachefile: /a, hosts: [a.b], directoryurl: \"http://a/b\"}}}",
+            ":3: http.tls.letsencrypt.directoryurl: must be a URL that begins with https://",
+        ),
+        (
             "http: {tls: {certificate: /a, key: /a, minimumtls: tls1.0}}",
             ":3: http.tls.minimumtls: tls1.0 is not supported: it is broken",
         ),

@@ -1,5 +1,8 @@
 //! What `http.tls` means.
 
+use http::uri::{Scheme, Uri};
+use rustls::pki_types::ServerName;
+
 use super::super::{
     Acme, Certificate, ClientAuth, ClientCertificates, ConfigError, Tls, TlsVersion,
     reader::Section,
@@ -65,6 +68,27 @@ fn acme(acme: &Section<'_>) -> Result<Option<Acme>> {
                        [registry.example.org]";
         return Err(acme.error("hosts", message));
     }
+    for host in &hosts {
+        if !matches!(
+            ServerName::try_from(host.as_str()),
+            Ok(ServerName::DnsName(_))
+        ) {
+            let message = format!(
+                "{host:?} is no name that certificates are had for by TLS-ALPN-01; write full names, such \
+                 as registry.example.org: no wildcard, no address, no port"
+            );
+            return Err(acme.error("hosts", message));
+        }
+    }
+    if email.as_ref().is_some_and(|email| !is_address(email)) {
+        let message = "must be an address, such as admin@example.org";
+        return Err(acme.error("email", message));
+    }
+    if directory_url.as_ref().is_some_and(|url| !is_encrypted(url)) {
+        let message =
+            "must be a URL that begins with https://; what ACME asks is never asked without TLS";
+        return Err(acme.error("directoryurl", message));
+    }
     Ok(Some(Acme {
         cache: cache.into(),
         email,
@@ -72,6 +96,19 @@ fn acme(acme: &Section<'_>) -> Result<Option<Acme>> {
         directory_url,
         directory_ca: directory_ca.map(Into::into),
     }))
+}
+
+fn is_address(email: &str) -> bool {
+    let begins = email.starts_with("mailto:");
+    !begins
+        && email
+            .split_once('@')
+            .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
+}
+
+fn is_encrypted(url: &str) -> bool {
+    let url = url.parse::<Uri>();
+    url.is_ok_and(|url| url.scheme() == Some(&Scheme::HTTPS) && url.host().is_some())
 }
 
 fn clients(tls: &Section<'_>) -> Result<Option<ClientCertificates>> {

@@ -87,7 +87,8 @@ fn cost(hash: &str) -> Option<u32> {
         .find_map(|version| hash.strip_prefix(version))?;
     let (cost, digest) = rest.split_once('$')?;
     let alphabet = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/');
-    let whole = digest.len() == 53 && digest.chars().all(alphabet) && cost.len() == 2;
+    let digits = cost.len() == 2 && cost.chars().all(|c| c.is_ascii_digit());
+    let whole = digits && digest.len() == 53 && digest.chars().all(alphabet);
     let cost = cost.parse().ok().filter(|cost| (4..=31).contains(cost))?;
     whole.then_some(cost)
 }
@@ -142,9 +143,10 @@ mod tests {
     fn odd_lines() {
         let hash = format!("$2b$10${}", "a".repeat(53));
         let short = &hash[..59];
+        let signed = hash.replace("$10$", "$+9$");
         let text = format!(
             "\u{feff}\n# a: comment\r\n  ada:{hash}  \r\nbob:{hash}\nbob:{short}\n:{hash}\nnone\n\
-             eve:$2y$99${}\ncarol:$apr1$x\ncarol:{hash}",
+             eve:$2y$99${}\ncarol:$apr1$x\ncarol:{hash}\ndan:{signed}",
             "a".repeat(53)
         );
         let entries = Entries::parse(&text);
@@ -152,7 +154,7 @@ mod tests {
         assert_eq!(entries.hash("bob"), None);
         assert!(entries.hash("carol").is_some());
         let lines: Vec<_> = entries.skipped.iter().map(|line| line.line).collect();
-        assert_eq!(lines, [5, 6, 7, 8, 9]);
+        assert_eq!(lines, [5, 6, 7, 8, 9, 11]);
     }
 
     #[test]

@@ -225,7 +225,8 @@ pub struct AuthRequest<'a> {
     pub peer: Option<SocketAddr>,
     /// The client's address: the peer's, or what a trusted proxy says.
     pub client: Option<IpAddr>,
-    /// The DER of the certificate that it proved to own in the TLS handshake.
+    /// The DER of the certificate that it proved to own in the TLS handshake, and that an authority
+    /// of the listener's vouches for.
     pub client_certificate: Option<&'a [u8]>,
     /// What the host application attached to the request, such as a session of its own.
     pub host: Option<&'a (dyn Any + Send + Sync)>,

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use registry_core::server::hyper::Listener;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
@@ -32,6 +33,7 @@ const HANDSHAKES: usize = 1024;
 pub struct TlsListener<C> {
     ready: mpsc::Receiver<(TlsStream<Begun<C>>, Option<SocketAddr>)>,
     accepting: JoinHandle<()>,
+    verifies: bool,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<C> {
@@ -40,6 +42,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<C> {
     where
         L: Listener<Connection = C> + 'static,
     {
+        let verifies = acceptor.verifies_clients();
         let (shaken, ready) = mpsc::channel(1);
         let places = Arc::new(Semaphore::new(HANDSHAKES));
         let accepting = tokio::spawn(async move {
@@ -69,7 +72,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<C> {
                 });
             }
         });
-        Self { ready, accepting }
+        Self {
+            ready,
+            accepting,
+            verifies,
+        }
     }
 }
 
@@ -87,6 +94,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for TlsListene
             Some(accepted) => Ok(accepted),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
+    }
+
+    fn client_certificate(&self, connection: &Self::Connection) -> Option<Bytes> {
+        if !self.verifies {
+            return None;
+        }
+        let (_, session) = connection.get_ref();
+        let certificate = session.peer_certificates()?.first()?;
+        Some(Bytes::copy_from_slice(certificate))
     }
 }
 

@@ -15,7 +15,7 @@ use rustls::{
 use tracing::warn;
 
 use super::{acme::Acme, clients, identity::Identity, pem};
-use crate::config::{Certificate, Tls, TlsVersion};
+use crate::config::{Certificate, ClientAuth, ConfigError, Resolved, Tls, TlsVersion};
 
 /// What answers handshakes. Clones are one.
 #[derive(Clone)]
@@ -34,12 +34,26 @@ enum Source {
 }
 
 impl Acceptor {
-    /// Reads the files that the configuration names. `http2` is whether it is offered.
+    /// Reads the files that the configuration names, and makes the directory for certificates of an
+    /// authority. `http2` is whether it is offered.
     ///
     /// # Errors
     ///
     /// [`TlsError`] says what is wrong, and what to do.
     pub fn new(tls: &Tls, http2: bool) -> Result<Self, TlsError> {
+        let acceptor = Self::look(tls, http2)?;
+        if let Source::Acme(acme) = &acceptor.0.source {
+            acme.prepare()?;
+        }
+        Ok(acceptor)
+    }
+
+    /// The same, with nothing written.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn look(tls: &Tls, http2: bool) -> Result<Self, TlsError> {
         let source = match &tls.certificate {
             Certificate::Acme(acme) => Source::Acme(Box::new(Acme::new(acme)?)),
             Certificate::Files { certificate, key } => {
@@ -69,6 +83,16 @@ impl Acceptor {
             Source::Acme(acme) => acme.challenge(hello),
             Source::Files(_) => None,
         }
+    }
+
+    /// Whether an authority vouches for the certificates that clients show.
+    pub(super) fn verifies_clients(&self) -> bool {
+        self.0.tls.clients.as_ref().is_some_and(|clients| {
+            matches!(
+                clients.auth,
+                ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify
+            )
+        })
     }
 
     /// Reads certificate and key again if they changed. When `in_any_case`, the authorities of
@@ -201,6 +225,32 @@ pub enum TlsError {
 }
 
 impl TlsError {
+    /// As an error of the configuration that `tls` was read from: with the key, and where it stands.
+    pub fn of(&self, tls: &Tls, resolved: &Resolved) -> ConfigError {
+        let key = match (self, &tls.certificate) {
+            (Self::File { path, .. }, Certificate::Files { key, .. }) if path == key => {
+                "http.tls.key"
+            }
+            (Self::File { path, .. }, Certificate::Files { certificate, .. })
+                if path == certificate =>
+            {
+                "http.tls.certificate"
+            }
+            (Self::File { path, .. }, Certificate::Acme(acme)) if *path == acme.cache => {
+                "http.tls.letsencrypt.cachefile"
+            }
+            (Self::File { path, .. }, Certificate::Acme(acme))
+                if acme.directory_ca.as_ref() == Some(path) =>
+            {
+                "http.tls.letsencrypt.directoryca"
+            }
+            (Self::File { .. }, _) => "http.tls.clientcas",
+            (Self::CipherSuites(_), _) => "http.tls.ciphersuites",
+            (Self::Io(_) | Self::Setting(_), _) => "http.tls",
+        };
+        ConfigError::new(resolved.origin(key), key, self.to_string())
+    }
+
     pub(super) fn file(path: &Path, message: impl Into<String>) -> Self {
         Self::File {
             path: path.to_owned(),

@@ -13,7 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use registry_bin::{
+    config::{Config, Environment},
+    tls::{Acceptor, TlsListener},
+};
+use registry_core::{
+    Engine,
+    access::{Access, AuthError, AuthRequest, Authenticator, Challenge, Principal},
+    server::{RegistryService, hyper::serve},
+};
+use registry_storage::memory::MemoryStorage;
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     crypto::ring,
@@ -22,7 +33,7 @@ use rustls::{
 };
 use tempfile::TempDir;
 
-use crate::program::{Answer, Program, exchange};
+use crate::program::{Answer, Program, exchange, output};
 
 const ONLY_TLS12: &[&rustls::SupportedProtocolVersion] = &[&TLS12];
 
@@ -121,6 +132,10 @@ struct Client {
 
 impl Client {
     fn connect(&self, program: &Program) -> std::io::Result<Stream> {
+        self.connect_by(program.connect())
+    }
+
+    fn connect_by(&self, stream: TcpStream) -> std::io::Result<Stream> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(self.versions)
             .unwrap()
@@ -138,7 +153,7 @@ impl Client {
         config.alpn_protocols = self.protocols.clone();
         let name = ServerName::try_from("localhost").unwrap();
         let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut stream = StreamOwned::new(connection, program.connect());
+        let mut stream = StreamOwned::new(connection, stream);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
@@ -146,13 +161,7 @@ impl Client {
     }
 
     fn get(&self, program: &Program) -> std::io::Result<Answer> {
-        let mut stream = self.connect(program)?;
-        // A client whose certificate is refused learns it with the first answer.
-        stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: r\r\nConnection: close\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        let answer = std::io::Cursor::new(answer);
-        Ok(exchange(Recorded(answer), "GET /v2/", b""))
+        get(self.connect(program)?)
     }
 
     /// The certificate that a new connection has.
@@ -160,6 +169,15 @@ impl Client {
         let stream = self.connect(program).unwrap();
         stream.conn.peer_certificates().unwrap()[0].to_vec()
     }
+}
+
+fn get(mut stream: Stream) -> std::io::Result<Answer> {
+    // A client whose certificate is refused learns it with the first answer.
+    stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: r\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = std::io::Cursor::new(answer);
+    Ok(exchange(Recorded(answer), "GET /v2/", b""))
 }
 
 /// An answer that was read already.
@@ -282,6 +300,68 @@ fn clients_certificates_in_four_modes() {
     }
 }
 
+/// Lets in who has this certificate.
+#[derive(Debug)]
+struct Owner(CertificateDer<'static>);
+
+#[async_trait]
+impl Authenticator for Owner {
+    async fn authenticate(&self, request: &AuthRequest<'_>) -> Result<Principal, AuthError> {
+        match request.client_certificate {
+            Some(shown) if shown == &*self.0 => Ok(Principal::named("owner")),
+            _ => Err(AuthError::Rejected("it is not the owner's certificate")),
+        }
+    }
+
+    fn challenge(&self, _: &[Access]) -> Challenge {
+        Challenge::basic("here")
+    }
+}
+
+#[test]
+fn an_authenticator_sees_the_certificates_that_an_authority_vouches_for() {
+    let bench = Bench::new();
+    let own = bench.authority.pair();
+    let certificate = CertificateDer::from_pem_slice(own.0.as_bytes()).unwrap();
+    let file = bench.home.path().join("c.yml");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (mode, vouched) in [
+        ("request-client-cert", false),
+        ("require-any-client-cert", false),
+        ("verify-client-cert-if-given", true),
+        ("require-and-verify-client-cert", true),
+    ] {
+        let (server, key, ca) = (&bench.certificate, &bench.key, bench.ca());
+        let text = format!(
+            "version: 0.1\nstorage: inmemory\nhttp: {{tls: {{certificate: {}, key: {}, clientcas: [{}], \
+             clientauth: {mode}}}}}\n",
+            server.display(),
+            key.display(),
+            ca.display()
+        );
+        fs::write(&file, text).unwrap();
+        let config = Config::load(Some(file.clone()), &Environment::default()).unwrap();
+        let acceptor = Acceptor::new(&config.http.tls.unwrap(), true).unwrap();
+        let storage = MemoryStorage::new();
+        let engine = Engine::builder()
+            .blobs(storage.blobs())
+            .metadata(storage.metadata())
+            .build();
+        let service = RegistryService::new(engine).authenticator(Owner(certificate.clone()));
+        let address = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tokio::spawn(serve(TlsListener::new(listener, acceptor), service));
+            address
+        });
+        let mut client = bench.client();
+        client.own = Some(own.clone());
+        let stream = client.connect_by(TcpStream::connect(address).unwrap());
+        let answer = get(stream.unwrap()).unwrap();
+        assert_eq!(answer.status == 200, vouched, "{mode}: {}", answer.status);
+    }
+}
+
 #[test]
 fn certificates_change_under_clients_that_pull() {
     let bench = Bench::new();
@@ -364,6 +444,46 @@ fn a_self_made_certificate_of_version_1_is_served_with_a_warning() {
 }
 
 #[test]
+fn a_check_finds_what_would_stop_the_start() {
+    let bench = Bench::new();
+    let run = |more: &str| {
+        let (certificate, key) = (bench.certificate.display(), bench.key.display());
+        let text = format!(
+            "version: 0.1\nstorage: inmemory\nhttp:\n  tls:\n    certificate: {certificate}\n    \
+             key: {key}\n{more}"
+        );
+        let file = bench.home.path().join("c.yml");
+        fs::write(&file, text).unwrap();
+        let check = ["config", "--check", file.to_str().unwrap()];
+        let output = output(bench.home.path(), &check, &[]);
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    assert_eq!(run(""), (Some(0), String::new()));
+    let (status, told) = run("    ciphersuites: [TLS_NULL]\n");
+    assert_eq!(status, Some(78));
+    assert!(told.contains("c.yml:7: http.tls.ciphersuites: "), "{told}");
+    let (certificate, _) = bench.authority.pair();
+    fs::write(&bench.certificate, certificate).unwrap();
+    let (status, told) = run("");
+    assert_eq!(status, Some(78));
+    assert!(told.contains("c.yml:5: http.tls.certificate: "), "{told}");
+    let kept = bench.home.path().join("kept");
+    let acme = format!(
+        "version: 0.1\nstorage: inmemory\nhttp: {{tls: {{letsencrypt: {{cachefile: {}, hosts: [a.b]}}}}}}\n",
+        kept.display()
+    );
+    let file = bench.home.path().join("acme.yml");
+    fs::write(&file, acme).unwrap();
+    let check = ["config", "--check", file.to_str().unwrap()];
+    let output = output(bench.home.path(), &check, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(!kept.exists(), "a check writes nothing");
+}
+
+#[test]
 fn what_is_no_pair_stops_the_start() {
     let bench = Bench::new();
     let (certificate, key) = bench.authority.pair();
@@ -392,8 +512,7 @@ fn what_is_no_pair_stops_the_start() {
     ] {
         bench.write(certificate, key);
         fs::write(&file, format!("{config}{more}")).unwrap();
-        let output =
-            crate::program::output(bench.home.path(), &["serve", file.to_str().unwrap()], &[]);
+        let output = output(bench.home.path(), &["serve", file.to_str().unwrap()], &[]);
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(78), "{told}");
         assert!(told.contains(said), "{said} is not in\n{told}");

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{origin::Peer, service::Settings};
+use super::{
+    origin::{ClientCertificate, Peer},
+    service::Settings,
+};
 use crate::{
     access::{Access, AuthError, AuthRequest, Context, Principal},
     error::{Error, ErrorCode, Result},
@@ -24,11 +27,12 @@ pub(super) async fn principal(
         return Ok(Principal::anonymous());
     };
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let certificate = parts.extensions.get::<ClientCertificate>();
     let request = AuthRequest {
         credentials: headers::credentials(&parts.headers),
         peer,
         client: context.client,
-        client_certificate: None,
+        client_certificate: certificate.map(|certificate| &certificate.0[..]),
         host: Some(&parts.extensions),
     };
     match authenticator.authenticate(&request).await {

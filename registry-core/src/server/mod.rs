@@ -22,6 +22,6 @@ pub use self::{
     exchange::Exchange,
     fallback::NotFound,
     incoming::DRAINED,
-    origin::{LocalPeer, Peer},
+    origin::{ClientCertificate, LocalPeer, Peer},
     service::RegistryService,
 };

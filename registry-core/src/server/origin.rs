@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 
 use super::service::Settings;
@@ -26,6 +27,12 @@ pub struct Peer(pub SocketAddr);
     reason = "it holds nothing, and is made by naming it"
 )]
 pub struct LocalPeer;
+
+/// The DER of the certificate that a client proved to own in the TLS handshake, and that an authority
+/// of the listener's vouches for: put it into the request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "bytes with a meaning")]
+pub struct ClientCertificate(pub Bytes);
 
 /// The header that carries the identifier of a request, both ways.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

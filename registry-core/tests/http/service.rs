@@ -26,7 +26,7 @@ use registry_core::{
     },
     event::{Event, EventAction, EventError, EventSink},
     layer::Authorized,
-    server::{Body, DRAINED, Peer, RegistryService},
+    server::{Body, ClientCertificate, DRAINED, Peer, RegistryService},
 };
 use tower_service::Service;
 
@@ -367,6 +367,38 @@ async fn who_is_asking_decides_the_refusal() {
     assert_eq!(events[0].action, EventAction::LoginFailed);
     assert_eq!(events[0].actor.as_deref(), Some("bob"));
     assert_eq!(events[0].client, "203.0.113.9".parse().ok());
+}
+
+/// Knows people by their certificates.
+#[derive(Debug)]
+struct Wallet;
+
+#[async_trait]
+impl Authenticator for Wallet {
+    async fn authenticate(&self, request: &AuthRequest<'_>) -> Result<Principal, AuthError> {
+        match request.client_certificate {
+            Some(b"carol's") => Ok(Principal::named("carol")),
+            Some(_) => Err(AuthError::Rejected("a certificate of nobody's")),
+            None => Err(AuthError::Rejected("no certificate")),
+        }
+    }
+
+    fn challenge(&self, _: &[Access]) -> Challenge {
+        Challenge::basic("here")
+    }
+}
+
+#[tokio::test]
+async fn a_clients_certificate_reaches_who_asks_for_it() {
+    let service = probed().0.authenticator(Wallet);
+    for (certificate, status) in [(Some("carol's"), 200), (Some("dave's"), 401), (None, 401)] {
+        let mut asked = request("GET", "/v2/");
+        if let Some(certificate) = certificate {
+            asked = asked.extension(ClientCertificate(certificate.into()));
+        }
+        let answer = send(&service, asked, None).await;
+        assert_eq!(answer.status(), status, "{certificate:?}");
+    }
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ use tower_service::Service;
 use self::watched::Watched;
 use super::{
     body::Body,
-    origin::{LocalPeer, Peer},
+    origin::{ClientCertificate, LocalPeer, Peer},
     service::RegistryService,
 };
 
@@ -97,6 +97,12 @@ pub trait Listener: Send {
     fn accept(
         &mut self,
     ) -> impl Future<Output = io::Result<(Self::Connection, Option<SocketAddr>)>> + Send;
+
+    /// The DER of the certificate that the client of a connection proved to own, if an authority
+    /// vouches for it: a [`ClientCertificate`]. None, where nothing else is said.
+    fn client_certificate(&self, _: &Self::Connection) -> Option<Bytes> {
+        None
+    }
 }
 
 impl Listener for TcpListener {
@@ -276,12 +282,17 @@ impl Server {
                     continue;
                 }
             };
+            let certificate = listener.client_certificate(&stream).map(ClientCertificate);
             let service = hyper::service::service_fn({
                 let service = service.clone();
                 move |mut request: Request<Incoming>| {
+                    let extensions = request.extensions_mut();
                     match peer {
-                        Some(peer) => drop(request.extensions_mut().insert(Peer(peer))),
-                        None => drop(request.extensions_mut().insert(LocalPeer)),
+                        Some(peer) => drop(extensions.insert(Peer(peer))),
+                        None => drop(extensions.insert(LocalPeer)),
+                    }
+                    if let Some(certificate) = &certificate {
+                        extensions.insert(certificate.clone());
                     }
                     let mut service = service.clone();
                     async move {

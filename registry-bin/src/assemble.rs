@@ -15,15 +15,15 @@ use tracing::error;
 
 use crate::{
     config::{
-        Certificate, Class, Config, ConfigError, Driver, Environment, Indexes, References,
-        UploadPurging, Validation,
+        Class, Config, ConfigError, Driver, Environment, Indexes, References, UploadPurging,
+        Validation,
     },
     failure::Failure,
     health::Health,
     reload::Reloads,
     root::Root,
     telemetry::{self, AccessFormat, AccessLine, LevelSwitch},
-    tls::{Acceptor, TlsError},
+    tls::Acceptor,
     trusted::TrustedPeers,
 };
 
@@ -120,31 +120,9 @@ fn tls(config: &Config) -> Result<Option<Acceptor>, ConfigError> {
         return Ok(None);
     };
     let acceptor = Acceptor::new(tls, config.http.http2);
-    let wrong = |error: TlsError| {
-        let key = match (&error, &tls.certificate) {
-            (TlsError::File { path, .. }, Certificate::Files { key, .. }) if path == key => {
-                "http.tls.key"
-            }
-            (TlsError::File { path, .. }, Certificate::Files { certificate, .. })
-                if path == certificate =>
-            {
-                "http.tls.certificate"
-            }
-            (TlsError::File { path, .. }, Certificate::Acme(acme)) if *path == acme.cache => {
-                "http.tls.letsencrypt.cachefile"
-            }
-            (TlsError::File { path, .. }, Certificate::Acme(acme))
-                if acme.directory_ca.as_ref() == Some(path) =>
-            {
-                "http.tls.letsencrypt.directoryca"
-            }
-            (TlsError::File { .. }, _) => "http.tls.clientcas",
-            (TlsError::CipherSuites(_), _) => "http.tls.ciphersuites",
-            (TlsError::Io(_) | TlsError::Setting(_), _) => "http.tls",
-        };
-        ConfigError::new(config.resolved.origin(key), key, error.to_string())
-    };
-    acceptor.map(Some).map_err(wrong)
+    acceptor
+        .map(Some)
+        .map_err(|error| error.of(tls, &config.resolved))
 }
 
 fn engine(config: &Config) -> Result<Engine, Failure> {

@@ -4,36 +4,39 @@ use std::{fs::File, io::Read as _, path::Path};
 
 use registry_auth::htpasswd::HtpasswdFile;
 
-use crate::config::{Certificate, Config, ConfigError, Driver};
+use crate::{
+    config::{Certificate, Config, ConfigError, Driver},
+    tls::Acceptor,
+};
 
-/// Whether the files that the configuration names are there and can be read.
+/// Whether the files that the configuration names are there, and hold what they should. Nothing is
+/// written.
 ///
 /// # Errors
 ///
 /// [`ConfigError`] with everything that is wrong.
 pub fn files(config: &Config) -> Result<(), ConfigError> {
     let mut problems = Vec::new();
-    let mut wrong = |key: &str, message: String| {
-        problems.push(ConfigError::new(config.resolved.origin(key), key, message));
-    };
+    let wrong =
+        |key: &str, message: String| ConfigError::new(config.resolved.origin(key), key, message);
     if let Some(htpasswd) = &config.auth
         && let Err(error) = HtpasswdFile::read(&htpasswd.path)
     {
         let remedy =
             "write one with `registry htpasswd -Bc FILE USER`; until then nobody can log in";
-        wrong(
+        problems.push(wrong(
             "auth.htpasswd.path",
             format!("cannot be read: {error}; {remedy}"),
-        );
+        ));
     }
+    let mut all_readable = true;
     let mut readable = |key: &str, path: &Path| {
         let mut byte = [0];
         if let Err(error) = File::open(path).and_then(|mut file| file.read(&mut byte)) {
             let path = path.display();
-            wrong(
-                key,
-                format!("{path} cannot be read: {error}; name a file that is there"),
-            );
+            let message = format!("{path} cannot be read: {error}; name a file that is there");
+            problems.push(wrong(key, message));
+            all_readable = false;
         }
     };
     if let Some(tls) = &config.http.tls {
@@ -51,13 +54,16 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
         for authority in tls.clients.iter().flat_map(|clients| &clients.authorities) {
             readable("http.tls.clientcas", authority);
         }
+        if all_readable && let Err(error) = Acceptor::look(tls, config.http.http2) {
+            problems.push(error.of(tls, &config.resolved));
+        }
     }
     if let Driver::Filesystem { root, .. } = &config.storage.driver
         && root.exists()
         && !root.is_dir()
     {
         let message = "is no directory; name another, or move what is there".to_owned();
-        wrong("storage.filesystem.rootdirectory", message);
+        problems.push(wrong("storage.filesystem.rootdirectory", message));
     }
     ConfigError::all(problems)
 }

@@ -74,14 +74,13 @@ fn serve(file: Option<PathBuf>) -> Result<(), Failure> {
 
 fn configuration(arguments: ConfigArguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config, &Environment::new(env::vars_os()))?;
-    check::files(&config)?;
     for warning in &config.warnings {
         eprintln!("registry: warning: {warning}");
     }
-    if arguments.check {
-        return Ok(());
+    if !arguments.check {
+        print(config.resolved.to_string().as_bytes())?;
     }
-    print(config.resolved.to_string().as_bytes())
+    Ok(check::files(&config)?)
 }
 
 fn htpasswd(users: &Htpasswd) -> Result<(), Failure> {

@@ -225,6 +225,10 @@ fn a_configuration_is_shown_and_checked() {
         told.contains("c.yml:2: auth.htpasswd.path: cannot be read: "),
         "{told}"
     );
+    // What it comes to is shown all the same: it may be for another machine.
+    let (status, shown, told) = run(&[file]);
+    assert_eq!(status, Some(78), "{told}");
+    assert!(shown.contains("realm: "), "{shown}");
     fs::write(&users, "").unwrap();
     let (status, shown, told) = run(&["--check", file]);
     assert_eq!((status, shown.as_str()), (Some(0), ""), "{told}");

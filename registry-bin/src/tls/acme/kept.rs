@@ -35,26 +35,31 @@ struct Newest {
 }
 
 impl Kept {
-    /// Makes the directory, where it is not there.
-    pub(super) fn open(folder: &Path) -> Result<Self, TlsError> {
+    /// What is kept in `folder`. Nothing is written.
+    pub(super) fn at(folder: &Path) -> Result<Self, TlsError> {
         if folder.is_file() {
             let message = "is a file, as Distribution keeps it; here certificates are kept in a directory: \
                            name another in http.tls.letsencrypt.cachefile, they are had anew";
             return Err(TlsError::file(folder, message));
         }
-        let mut builder = DirBuilder::new();
-        let made = builder.recursive(true).mode(0o700).create(folder);
-        made.and_then(|()| NamedTempFile::new_in(folder))
-            .map_err(|error| {
-                let message = format!(
-                    "cannot be written: {error}; name a directory that the user of the registry may write"
-                );
-                TlsError::file(folder, message)
-            })?;
         Ok(Self(Arc::new(Inner {
             folder: folder.to_owned(),
             newest: RwLock::new(None),
         })))
+    }
+
+    /// Makes the directory, where it is not there, and sees whether it can be written.
+    pub(super) fn prepare(&self) -> Result<(), TlsError> {
+        let folder = &self.0.folder;
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(folder);
+        let written = made.and_then(|()| NamedTempFile::new_in(folder));
+        written.map(drop).map_err(|error| {
+            let message = format!(
+                "cannot be written: {error}; name a directory that the user of the registry may write"
+            );
+            TlsError::file(folder, message)
+        })
     }
 
     /// What the newest certificate says of itself, if there is one.
@@ -191,6 +196,12 @@ mod tests {
     const URL: &str = "https://authority.example/directory";
     const CERTIFICATE: &[u8] = include_bytes!("../../../tests/pem/ec.crt");
 
+    fn open(folder: &Path) -> Result<Kept, TlsError> {
+        let kept = Kept::at(folder)?;
+        kept.prepare()?;
+        Ok(kept)
+    }
+
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(ToString::to_string).collect()
     }
@@ -200,14 +211,14 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("a/b");
         let hosts = names(&["a.example", "b.example"]);
-        let kept = Kept::open(&folder).unwrap();
+        let kept = open(&folder).unwrap();
         assert!(kept.load_cert(&hosts, URL).await.unwrap().is_none());
         assert!(kept.facts().is_none());
         kept.store_cert(&hosts, URL, b"old").await.unwrap();
         kept.store_cert(&hosts, URL, CERTIFICATE).await.unwrap();
         kept.store_account(&[], URL, b"key").await.unwrap();
 
-        let kept = Kept::open(&folder).unwrap();
+        let kept = open(&folder).unwrap();
         let other_order = names(&["b.example", "a.example"]);
         let found = kept.load_cert(&other_order, URL).await.unwrap();
         assert_eq!(found.as_deref(), Some(CERTIFICATE));
@@ -232,7 +243,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("gone");
         let hosts = names(&["a.example"]);
-        let kept = Kept::open(&folder).unwrap();
+        let kept = open(&folder).unwrap();
         fs::remove_dir(&folder).unwrap();
         kept.store_cert(&hosts, URL, CERTIFICATE).await.unwrap_err();
         let found = kept.load_cert(&hosts, URL).await.unwrap();
@@ -248,7 +259,7 @@ mod tests {
             (file.clone(), "is a file, as Distribution keeps it"),
             (file.join("below"), "cannot be written: "),
         ] {
-            let error = Kept::open(&path).unwrap_err().to_string();
+            let error = open(&path).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
     }

@@ -56,10 +56,11 @@ pub(super) struct Acme {
 }
 
 impl Acme {
+    /// Reads what the settings name. Nothing is written.
     pub(super) fn new(settings: &config::Acme) -> Result<Self, TlsError> {
         let asking = Arc::<Slot>::default();
         Ok(Self {
-            kept: Kept::open(&settings.cache)?,
+            kept: Kept::at(&settings.cache)?,
             client: client(settings)?,
             serving: Arc::default(),
             challenge: challenge(&asking)?,
@@ -67,6 +68,11 @@ impl Acme {
             hurry: Notify::new(),
             settings: settings.clone(),
         })
+    }
+
+    /// Sees to it that what is had can be kept.
+    pub(super) fn prepare(&self) -> Result<(), TlsError> {
+        self.kept.prepare()
     }
 
     pub(super) fn resolver(&self) -> Arc<dyn ResolvesServerCert> {

@@ -1,13 +1,14 @@
 //! Writing htpasswd files: what Apache's `htpasswd` does, for bcrypt.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, fchown},
     path::{Path, PathBuf},
 };
 
 use registry_core::access::Secret;
+use tempfile::NamedTempFile;
 
 /// What a hash costs where nothing else is said: two to this power rounds.
 pub const DEFAULT_COST: u32 = 10;
@@ -131,7 +132,7 @@ impl HtpasswdFile {
     }
 
     /// Writes the file in one step: whoever reads meanwhile sees the old one or the new one. A new file
-    /// is its owner's alone; one that is replaced keeps its permissions.
+    /// is its owner's alone; one that is replaced keeps its owner and its permissions.
     ///
     /// # Errors
     ///
@@ -146,34 +147,24 @@ impl HtpasswdFile {
     fn replace(&self, path: &Path) -> io::Result<()> {
         // A link is followed: what it points to is replaced, not the link.
         let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let temporary = path.with_file_name(name);
-        let written = self.write_to(&temporary, path);
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written
-    }
-
-    fn write_to(&self, temporary: &Path, path: &Path) -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(temporary)?;
+        let parent = path.parent();
+        let directory = parent.filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        let mut file = NamedTempFile::new_in(directory)?;
         if let Ok(there) = fs::metadata(path) {
-            file.set_permissions(there.permissions())?;
+            let new = file.as_file().metadata()?;
+            if (there.uid(), there.gid()) != (new.uid(), new.gid()) {
+                // Who reads it now must be able to read the new one.
+                fchown(file.as_file(), Some(there.uid()), Some(there.gid()))?;
+            }
+            file.as_file().set_permissions(there.permissions())?;
         }
         for line in &self.lines {
             writeln!(file, "{line}")?;
         }
-        file.sync_all()?;
-        fs::rename(temporary, path)?;
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(directory)?.sync_all()
     }
 }
 
@@ -244,6 +235,22 @@ mod tests {
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         assert!(file.write(&folder.path().join("absent/file")).is_err());
+    }
+
+    #[test]
+    fn a_file_keeps_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        fs::write(&path, "").unwrap();
+        // Only root can give files away; for others there is nothing to keep.
+        let given = std::os::unix::fs::chown(&path, Some(12), Some(34)).is_ok();
+        let owner = |path: &Path| fs::metadata(path).map(|file| (file.uid(), file.gid()));
+        let before = owner(&path).unwrap();
+        assert!(!given || before == (12, 34));
+        let mut file = HtpasswdFile::read(&path).unwrap();
+        file.set("ada:x".to_owned());
+        file.write(&path).unwrap();
+        assert_eq!(owner(&path).unwrap(), before);
     }
 
     #[test]

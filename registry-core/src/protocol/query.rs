@@ -44,21 +44,13 @@ impl Query {
     /// The most tags that one manifest push may set. distribution-spec asks for ten at least.
     pub const MAX_TAGS: usize = 64;
 
-    /// Reads parameters. What cannot be decoded is left out.
+    /// Reads parameters. What is not UTF-8 becomes U+FFFD, which no name, tag or digest has.
     pub fn parse(text: &str) -> Self {
-        let decode = |text: &str| {
-            percent_decode_str(text)
-                .decode_utf8()
-                .ok()
-                .map(String::from)
-        };
-        let pairs = text
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .filter_map(|pair| {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                Some((decode(key)?, decode(value)?))
-            });
+        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        });
         Self(pairs.collect())
     }
 
@@ -128,13 +120,14 @@ impl Query {
     }
 
     /// The blob in `mount` and the repository in `from` (end-11). A `from` that is no name is one
-    /// that nobody can pull from, and so is told apart from none: the mount cannot be had.
+    /// that nobody can pull from, and so is told apart from none: the mount cannot be had. An empty
+    /// `mount` is none.
     ///
     /// # Errors
     ///
     /// `DigestInvalid` when the digest is malformed.
     pub fn mount(&self) -> Result<Option<(Digest, Option<RepositoryName>)>> {
-        let Some(digest) = self.first("mount") else {
+        let Some(digest) = self.first("mount").filter(|digest| !digest.is_empty()) else {
             return Ok(None);
         };
         let digest = Digest::parse(digest)?;
@@ -191,6 +184,8 @@ mod tests {
             assert_eq!(page(text), Ok(Page::first(limit)), "{text}");
         }
         assert_eq!(page("n=2&last=a%2Fb"), Ok(Page::first(2).after("a/b")));
+        // Behind all that is there, as in bytes.
+        assert_eq!(page("n=2&last=%ff"), Ok(Page::first(2).after("\u{fffd}")));
         for bad in ["n=-1", "n=x", "n=1.5", "n=%20", "n=+1"] {
             assert_eq!(page(bad), Err(ErrorCode::PaginationNumberInvalid), "{bad}");
         }
@@ -219,6 +214,11 @@ mod tests {
             Some((digest, from))
         );
         assert_eq!(query(format!("mount={d}&from=B")).mount().unwrap(), None);
+        assert_eq!(query("mount=&from=b".into()).mount().unwrap(), None);
+        for wrong in ["mount=x", "mount=%ff"] {
+            let error = query(wrong.into()).mount().unwrap_err();
+            assert_eq!(error.code(), ErrorCode::DigestInvalid, "{wrong}");
+        }
         assert_eq!(
             query("digest-algorithm=sha512".into())
                 .digest_algorithm()
@@ -235,6 +235,7 @@ mod tests {
             query("tag=a&tag=.".into()).tags().unwrap_err().code(),
             ErrorCode::TagInvalid
         );
+        assert!(query("tag=a&tag=%ff".into()).tags().is_err());
         let many = vec!["tag=a"; 65].join("&");
         assert_eq!(
             query(many).tags().unwrap_err().code(),

@@ -1,5 +1,6 @@
 """What people did with the registries that ours replaces, step by step, a file for each subject."""
 
+from .caddy import Caddy
 from .first_steps import FirstSteps
 from .haproxy import Haproxy
 from .nginx import Nginx
@@ -8,4 +9,4 @@ from .own_authority import OwnAuthority
 from .passwords import Passwords
 from .self_signed import SelfSigned
 
-ALL = [FirstSteps, SelfSigned, OwnAuthority, Passwords, OtherClients, Nginx, Haproxy]
+ALL = [FirstSteps, SelfSigned, OwnAuthority, Passwords, OtherClients, Nginx, Haproxy, Caddy]

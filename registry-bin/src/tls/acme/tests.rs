@@ -14,14 +14,16 @@ use rustls_acme::CertCache as _;
 use super::*;
 
 fn acme(folder: &Path, url: String) -> Acme {
-    Acme::new(&config::Acme {
+    let acme = Acme::new(&config::Acme {
         cache: folder.join("cache"),
         email: None,
         hosts: vec!["registry.example".to_owned()],
         directory_url: Some(url),
         directory_ca: None,
-    })
-    .unwrap()
+    });
+    let acme = acme.unwrap();
+    acme.prepare().unwrap();
+    acme
 }
 
 #[tokio::test(start_paused = true)]

@@ -69,7 +69,7 @@ fn not_a_setting(name: &str) -> String {
 }
 
 /// The paths of all settings.
-fn settings() -> Vec<String> {
+pub(super) fn settings() -> Vec<String> {
     fn collect(node: &Node, path: &str, found: &mut Vec<String>) {
         for (key, node) in node.keys() {
             let path = join(path, key);

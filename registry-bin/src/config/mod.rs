@@ -8,6 +8,8 @@ mod duration;
 mod environment;
 mod error;
 mod lines;
+#[cfg(test)]
+mod odd;
 mod reader;
 mod resolve;
 mod resolved;

@@ -9,7 +9,16 @@ use super::{
     tree::{Tree, join},
 };
 
-fn load(file: Option<&str>, variables: &str) -> Result<Config, String> {
+/// What people start from.
+pub(super) const STOCK: [&str; 5] = [
+    include_str!("../../tests/stock/debian-docker-registry.yml"),
+    include_str!("../../tests/stock/image-registry-2.yml"),
+    include_str!("../../tests/stock/image-registry-3.yml"),
+    include_str!("../../tests/stock/distribution-example.yml"),
+    include_str!("../../tests/stock/distribution-development.yml"),
+];
+
+pub(super) fn load(file: Option<&str>, variables: &str) -> Result<Config, String> {
     let variables = ["HOME=/home/u"].into_iter().chain(variables.lines());
     let variable = |line: &str| {
         let (name, value) = line.split_once('=').expect("each row is NAME=value");
@@ -208,12 +217,7 @@ fn the_table_and_the_reader_agree() {
 /// The files that people start from start here too.
 #[test]
 fn stock_files() {
-    let debian = include_str!("../../tests/stock/debian-docker-registry.yml");
-    let image = include_str!("../../tests/stock/image-registry-2.yml");
-    let image_3 = include_str!("../../tests/stock/image-registry-3.yml");
-    let example = include_str!("../../tests/stock/distribution-example.yml");
-    let development = include_str!("../../tests/stock/distribution-development.yml");
-    for text in [debian, image, image_3, example, development] {
+    for text in STOCK {
         let config = load(Some(text), "").unwrap();
         assert_eq!(config.http.listen, Listen::Tcp(":5000".into()));
     }

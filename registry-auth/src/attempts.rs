@@ -3,7 +3,7 @@
 //! Failures are counted for each address, and for each account at each address. After a few the next
 //! attempt must wait, twice as long each time, to a bound. Nobody can lock somebody else out: what
 //! one address does to an account counts against that address alone. (That guesses from many
-//! addresses at one account stay slow is the business of whoever verifies: one at a time.)
+//! addresses stay slow is the business of whoever verifies: few at a time.)
 //!
 //! What is remembered is bounded. When it is full, what is oldest is forgotten first.
 
@@ -132,7 +132,7 @@ fn make_room(counts: &mut HashMap<u64, Count>, now: SystemTime) {
 }
 
 /// What one customer of a provider has: an IPv4 address, or an IPv6 network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {

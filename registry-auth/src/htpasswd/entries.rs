@@ -1,12 +1,14 @@
 //! The text of an htpasswd file.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+use bcrypt::HashParts;
 
 /// The users of a file with their bcrypt hashes, and what else stands there.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Entries {
     users: HashMap<Box<str>, Arc<str>>,
-    /// The cost that most hashes have.
+    /// The highest cost of a hash.
     cost: u32,
     pub(super) skipped: Vec<Skipped>,
 }
@@ -23,11 +25,14 @@ pub(super) struct Skipped {
 /// What a hash costs where the file has none.
 const DEFAULT_COST: u32 = 10;
 
+/// The highest cost that is waited for: Apache's `htpasswd` writes none that is higher. It takes
+/// several seconds already.
+const MOST: u32 = 17;
+
 impl Entries {
     /// Reads a file. Of several lines for one user the last counts, as in Distribution.
     pub(super) fn parse(text: &str) -> Self {
         let mut entries = Self::default();
-        let mut costs = HashMap::<u32, usize>::new();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -44,23 +49,26 @@ impl Entries {
             match line.split_once(':') {
                 None => skip(None, "it has no colon"),
                 Some(("", _)) => skip(None, "it has no user"),
-                Some((user, hash)) => match cost(hash) {
-                    Some(cost) => {
-                        *costs.entry(cost).or_default() += 1;
-                        entries.users.insert(user.into(), hash.into());
-                    }
-                    None => {
-                        // An older line of this user must not go on to count.
-                        entries.users.remove(user);
-                        skip(Some(user), scheme(hash));
-                    }
-                },
+                Some((user, hash)) => {
+                    let why = match cost(hash) {
+                        None => scheme(hash),
+                        Some(cost) if cost > MOST => "its cost is above 17, which takes too long",
+                        Some(_) if user.contains(char::REPLACEMENT_CHARACTER) => {
+                            "the name is not UTF-8"
+                        }
+                        Some(_) => {
+                            entries.users.insert(user.into(), hash.into());
+                            continue;
+                        }
+                    };
+                    // An older line of this user must not go on to count.
+                    entries.users.remove(user);
+                    skip(Some(user), why);
+                }
             }
         }
-        let most = costs
-            .into_iter()
-            .max_by_key(|(cost, count)| (*count, *cost));
-        entries.cost = most.map_or(DEFAULT_COST, |(cost, _)| cost);
+        let costs = entries.users.values().filter_map(|hash| cost(hash));
+        entries.cost = costs.max().unwrap_or(DEFAULT_COST);
         entries
     }
 
@@ -69,9 +77,15 @@ impl Entries {
         self.users.get(user)
     }
 
-    /// A hash that no password has, and that costs as much to find that out as most of the others.
+    /// A hash that no password has, and that costs as much to find that out as the dearest.
     pub(super) fn nobody(&self) -> Arc<str> {
-        format!("$2y${:02}${}", self.cost, ".".repeat(53)).into()
+        dummy(self.cost).into()
+    }
+
+    /// The costs to spend beside that of a hash, so that it takes as long as the dearest: each is twice
+    /// the one before, so those from its own on make up for what is missing.
+    pub(super) fn spare(&self, hash: &str) -> Range<u32> {
+        cost(hash).unwrap_or(self.cost)..self.cost
     }
 
     /// How many users can come in.
@@ -80,17 +94,20 @@ impl Entries {
     }
 }
 
+/// A hash of that cost which no password has.
+pub(super) fn dummy(cost: u32) -> String {
+    format!("$2y${cost:02}${}", ".".repeat(53))
+}
+
 /// The cost of a bcrypt hash; `None` when it is none.
 fn cost(hash: &str) -> Option<u32> {
-    let rest = ["$2a$", "$2b$", "$2y$"]
-        .iter()
-        .find_map(|version| hash.strip_prefix(version))?;
-    let (cost, digest) = rest.split_once('$')?;
-    let alphabet = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/');
-    let digits = cost.len() == 2 && cost.chars().all(|c| c.is_ascii_digit());
-    let whole = digits && digest.len() == 53 && digest.chars().all(alphabet);
-    let cost = cost.parse().ok().filter(|cost| (4..=31).contains(cost))?;
-    whole.then_some(cost)
+    let kinds = ["$2a$", "$2b$", "$2y$"];
+    let digits = |cost: &str| cost.bytes().all(|b| b.is_ascii_digit());
+    let known =
+        kinds.iter().any(|kind| hash.starts_with(kind)) && hash.get(4..6).is_some_and(digits);
+    // What cannot be decoded would be refused sooner than other wrong passwords.
+    let parts: HashParts = hash.parse().ok().filter(|_| known)?;
+    Some(parts.get_cost()).filter(|cost| (4..=31).contains(cost))
 }
 
 /// What else a hash is.
@@ -141,30 +158,38 @@ mod tests {
 
     #[test]
     fn odd_lines() {
-        let hash = format!("$2b$10${}", "a".repeat(53));
+        let hash = format!("$2b$10${}", ".".repeat(53));
         let short = &hash[..59];
+        let dear = hash.replace("$10$", "$18$");
+        // The right length, and no bytes in it.
+        let empty = format!("$2b$10${}", "a".repeat(53));
         let signed = hash.replace("$10$", "$+9$");
+        let cheap = hash.replace("$10$", "$03$");
         let text = format!(
             "\u{feff}\n# a: comment\r\n  ada:{hash}  \r\nbob:{hash}\nbob:{short}\n:{hash}\nnone\n\
-             eve:$2y$99${}\ncarol:$apr1$x\ncarol:{hash}\ndan:{signed}",
-            "a".repeat(53)
+             eve:$2y$99${}\ncarol:$apr1$x\ncarol:{hash}\ndan:{signed}\n\
+             fay:{dear}\ngus:{empty}\nJ\u{fffd}rg:{hash}\nhal:{cheap}",
+            ".".repeat(53)
         );
         let entries = Entries::parse(&text);
         assert_eq!(&**entries.hash("ada").unwrap(), hash);
         assert_eq!(entries.hash("bob"), None);
         assert!(entries.hash("carol").is_some());
         let lines: Vec<_> = entries.skipped.iter().map(|line| line.line).collect();
-        assert_eq!(lines, [5, 6, 7, 8, 9, 11]);
+        assert_eq!(lines, [5, 6, 7, 8, 9, 11, 12, 13, 14, 15]);
     }
 
     #[test]
-    fn nobody_costs_what_most_cost() {
+    fn everything_wrong_costs_what_the_dearest_costs() {
         assert!(Entries::parse("").nobody().starts_with("$2y$10$"));
-        let line = |cost: u32| format!("u{cost}:$2y${cost:02}${}\n", "a".repeat(53));
-        let text = [line(5), line(12), line(12).replace('u', "v")].concat();
-        let nobody = Entries::parse(&text).nobody();
+        let line = |cost: u32| format!("u{cost}:{}\n", dummy(cost));
+        let entries = Entries::parse(&[line(5), line(12), line(7)].concat());
+        let nobody = entries.nobody();
         assert!(nobody.starts_with("$2y$12$"));
-        assert_eq!(cost(&nobody), Some(12));
+        for (hash, own) in [(&nobody, 12), (entries.hash("u5").unwrap(), 5)] {
+            let rounds: u64 = entries.spare(hash).map(|cost| 1 << cost).sum();
+            assert_eq!((1 << own) + rounds, 1 << 12);
+        }
     }
 
     proptest! {

@@ -1,58 +1,86 @@
 //! The file, read again when it has changed.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, SystemTime},
 };
 
 use tracing::{error, info, warn};
 
-use super::entries::Entries;
+use super::{SETTLING, entries::Entries};
 
-/// How old a change must be for the file's times to tell it from the next one.
+/// How old a change must be for the file's times to tell it from the next one, and for whoever made it
+/// to have ended.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// How often a file that goes on changing is waited for: a second in all.
+const PATIENCE: u32 = 20;
+
+/// The largest file that is read: half a million users.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+type Found = Result<Arc<Entries>, Arc<io::Error>>;
+
+/// A file that is looked at often. Clones are one.
+#[derive(Clone, Debug)]
+pub(super) struct Watched(Arc<Inner>);
+
 #[derive(Debug)]
-pub(super) struct Watched {
+struct Inner {
     path: PathBuf,
-    read: Mutex<Option<Read>>,
+    last: Mutex<Option<Last>>,
+    /// Whose turn it is to read.
+    reading: tokio::sync::Mutex<()>,
 }
 
-/// What was read, and what the file looked like.
-#[derive(Debug)]
-struct Read {
-    stamp: Option<Stamp>,
-    entries: Result<Arc<Entries>, Arc<io::Error>>,
+/// What was read last, and what the file looked like.
+#[derive(Clone, Debug)]
+struct Last {
+    look: Look,
+    /// Whether a later change cannot look like it.
+    settled: bool,
+    found: Found,
 }
 
 /// What a file looks like from outside. Another look is another content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+enum Look {
+    Cannot(io::ErrorKind),
+    File {
+        device: u64,
+        inode: u64,
+        size: u64,
+        modified: (i64, i64),
+        changed: (i64, i64),
+    },
 }
 
-impl Stamp {
-    fn of(path: &Path) -> io::Result<Self> {
-        let metadata = fs::metadata(path)?;
-        Ok(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
+impl Look {
+    fn at(path: &Path) -> Self {
+        match fs::metadata(path) {
+            Err(error) => Self::Cannot(error.kind()),
+            // Opening a pipe could wait without end.
+            Ok(metadata) if !metadata.is_file() => Self::Cannot(io::ErrorKind::InvalidInput),
+            Ok(metadata) => Self::File {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+                size: metadata.size(),
+                modified: (metadata.mtime(), metadata.mtime_nsec()),
+                changed: (metadata.ctime(), metadata.ctime_nsec()),
+            },
+        }
     }
 
-    /// Whether it is so old that a later change cannot look like it.
     fn is_settled(&self, now: SystemTime) -> bool {
-        let seconds = u64::try_from(self.changed.0).unwrap_or(0);
+        let Self::File { changed, .. } = self else {
+            return false;
+        };
+        let seconds = u64::try_from(changed.0).unwrap_or(0);
         let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         now.duration_since(changed).is_ok_and(|age| age > SETTLED)
     }
@@ -60,44 +88,78 @@ impl Stamp {
 
 impl Watched {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             path,
-            read: Mutex::default(),
-        }
+            last: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+        }))
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 
-    /// What is in the file now. It costs one look at the file; reading a small file is as quick as
-    /// handing it to another thread.
-    pub(super) fn entries(&self, now: SystemTime) -> Result<Arc<Entries>, Arc<io::Error>> {
-        let stamp = Stamp::of(&self.path);
-        let mut read = self.read();
-        if let (Ok(stamp), Some(known)) = (&stamp, &*read)
-            && known.stamp == Some(*stamp)
-        {
-            return known.entries.clone();
+    /// What is in the file now. It costs one look at the file; it is read on another thread, by one
+    /// request for all.
+    pub(super) async fn entries(&self, now: SystemTime) -> Found {
+        if let Some(found) = self.known() {
+            return found;
         }
-        let entries = fs::read(&self.path).map(|bytes| {
-            // What is not UTF-8 is no bcrypt hash: its line is skipped, the others count.
-            Arc::new(Entries::parse(&String::from_utf8_lossy(&bytes)))
+        let _reading = self.0.reading.lock().await;
+        if let Some(found) = self.known() {
+            return found;
+        }
+        let this = self.clone();
+        let read = tokio::task::spawn_blocking(move || this.read(now)).await;
+        read.unwrap_or_else(|error| Err(Arc::new(io::Error::other(error))))
+    }
+
+    /// What was read last, if the file still looks like that.
+    fn known(&self) -> Option<Found> {
+        let look = Look::at(&self.0.path);
+        let last = self.last();
+        let last = last.as_ref()?;
+        (last.settled && last.look == look).then(|| last.found.clone())
+    }
+
+    /// Reads the file once it is whole, which may take a second.
+    pub(super) fn read(&self, now: SystemTime) -> Found {
+        self.read_between(now, || thread::sleep(SETTLING))
+    }
+
+    fn read_between(&self, now: SystemTime, mut pause: impl FnMut()) -> Found {
+        let before = self.last().clone();
+        let mut look = Look::at(&self.0.path);
+        for _ in 0..PATIENCE {
+            let was_so = before.as_ref().is_some_and(|last| last.look == look);
+            let never_there = before.is_none() && matches!(look, Look::Cannot(_));
+            if was_so || never_there || look.is_settled(now) {
+                break;
+            }
+            // Whoever writes it may not have ended.
+            pause();
+            let again = Look::at(&self.0.path);
+            if again == look {
+                break;
+            }
+            look = again;
+        }
+        // The look was taken before the content: a change in between is met by the next look.
+        let found = content(&self.0.path).map(|text| Arc::new(Entries::parse(&text)));
+        let found = found.map_err(Arc::new);
+        self.tell(before.as_ref().map(|last| &last.found), &found);
+        *self.last() = Some(Last {
+            settled: look.is_settled(now),
+            look,
+            found: found.clone(),
         });
-        let entries = entries.map_err(Arc::new);
-        self.tell(read.as_ref(), &entries);
-        *read = Some(Read {
-            // The look was taken before the content: a change in between is met by the next look.
-            stamp: stamp.ok().filter(|stamp| stamp.is_settled(now)),
-            entries: entries.clone(),
-        });
-        entries
+        found
     }
 
     /// Says what is new, and says it once.
-    fn tell(&self, before: Option<&Read>, now: &Result<Arc<Entries>, Arc<io::Error>>) {
-        let path = self.path.display();
-        match (before.map(|read| &read.entries), now) {
+    fn tell(&self, before: Option<&Found>, now: &Found) {
+        let path = self.0.path.display();
+        match (before, now) {
             (Some(Err(before)), Err(error)) if before.kind() == error.kind() => {}
             (_, Err(error)) => error!(
                 %path,
@@ -123,7 +185,106 @@ impl Watched {
         }
     }
 
-    fn read(&self) -> MutexGuard<'_, Option<Read>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last(&self) -> MutexGuard<'_, Option<Last>> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The text of a file. What is not UTF-8 becomes U+FFFD: no hash has it, and no name may.
+fn content(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        let message = "it is no file; name one that can be read more than once";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        let message = "it has more than 64 MiB";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use registry_core::{Clock as _, SystemClock};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const ADA: &str = "ada:$2y$04$Ec70Eapqhnj89kzthBmKLeyQLBFn9hj5iDh83R9vJY2/N3W2v8pS2\n";
+
+    fn file(text: &str) -> (TempDir, Watched) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        fs::write(&path, text).unwrap();
+        (folder, Watched::new(path))
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_waited_for() {
+        let (_folder, watched) = file("");
+        let mut pauses = 0;
+        let found = watched.read_between(SystemClock.now(), || {
+            pauses += 1;
+            if pauses < 3 {
+                // Byte by byte, as it were.
+                fs::write(watched.path(), &ADA[..ADA.len() * pauses / 2]).unwrap();
+            }
+        });
+        assert_eq!(found.unwrap().len(), 1);
+        assert_eq!(pauses, 3);
+        // It is looked at no more, once it is old.
+        let later = SystemClock.now() + Duration::from_secs(60);
+        for pauses in [0, 0] {
+            let mut count = 0;
+            watched.read_between(later, || count += 1).unwrap();
+            assert_eq!(count, pauses);
+        }
+        assert!(watched.known().is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_written_for_ever_is_read_all_the_same() {
+        let (_folder, watched) = file(ADA);
+        let mut text = ADA.to_owned();
+        let found = watched.read_between(SystemClock.now(), || {
+            text.push_str("#\n");
+            fs::write(watched.path(), &text).unwrap();
+        });
+        assert_eq!(found.unwrap().len(), 1);
+        assert_eq!(text.len(), ADA.len() + 2 * PATIENCE as usize);
+    }
+
+    #[test]
+    fn what_is_not_there_at_the_start_is_not_waited_for() {
+        let (folder, watched) = file(ADA);
+        fs::remove_file(watched.path()).unwrap();
+        let never = || panic!("it was waited for");
+        watched.read_between(SystemClock.now(), never).unwrap_err();
+        let folder = Watched::new(folder.path().to_owned());
+        folder.read_between(SystemClock.now(), never).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_much_of_one_is_not_read() {
+        let (folder, watched) = file("");
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for path in [pipe, "/dev/zero".into(), folder.path().to_owned()] {
+            let error = Watched::new(path).read(SystemClock.now()).unwrap_err();
+            assert!(error.to_string().contains("it is no file"), "{error}");
+        }
+        File::options()
+            .write(true)
+            .open(watched.path())
+            .unwrap()
+            .set_len(LARGEST + 1)
+            .unwrap();
+        let error = watched.read(SystemClock.now()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 }

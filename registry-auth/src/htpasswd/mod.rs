@@ -8,18 +8,23 @@
 //!
 //! The file is looked at with every request, by its size, times and identity, and read again when it is
 //! another: a user that was removed, or a password that was changed, is refused from the next request on.
+//! One that is being written is waited for until it stays the same for [`SETTLING`], at most a second.
 //! While it cannot be read nobody is let in (503), and the log says why.
 //!
 //! # Cost
 //!
 //! A bcrypt hash takes a twentieth of a second to verify at cost 10, on purpose. A credential is verified
-//! once: that it was right is remembered for [`REMEMBERED`], under a keyed hash of it, for as long as
-//! the user's entry stays what it was. Verification runs on a thread of its own, as many at a time as
-//! there are processors, one at a time for each user; requests that show the same credential wait for
-//! one verification. An unknown user costs as much as a wrong password.
+//! once: that it was right is remembered for [`REMEMBERED`] after it was shown last, under a keyed hash of
+//! it, for as long as the user's entry stays what it was; that it was wrong, as well. Verification runs on
+//! threads of its own, as many at a time as there are processors but one; requests of one address that
+//! show the same credential wait for one verification. Addresses take turns, so that one that asks
+//! for much holds up itself. A client that leaves gives up its place.
 //!
-//! Whoever guesses is slowed down: see [`AuthError::Throttled`]. A credential that is remembered is never
-//! held up.
+//! A wrong password and an unknown user cost as much as the dearest hash of the file. Hashes of a cost above
+//! 17 let nobody in.
+//!
+//! Whoever guesses is slowed down: see [`AuthError::Throttled`]. A credential whose answer is remembered is
+//! never held up, and counts for nothing: a program with an old password does not lock out its neighbours.
 //!
 //! # Passwords
 //!
@@ -29,6 +34,7 @@
 mod edit;
 mod entries;
 mod file;
+mod turns;
 mod verified;
 
 use std::{
@@ -44,11 +50,18 @@ use registry_core::{
 };
 
 pub use self::edit::{DEFAULT_COST, EditError, HtpasswdFile, hash};
-use self::{file::Watched, verified::Verified};
-use crate::attempts::Attempts;
+use self::{
+    file::Watched,
+    verified::{Shown, Verified},
+};
+use crate::attempts::network;
 
-/// How long a credential that was right is remembered.
+/// How long a credential is remembered: one that was right, after it was shown last; one that was wrong,
+/// after it was looked at.
 pub const REMEMBERED: Duration = Duration::from_secs(15 * 60);
+
+/// How long a file that was just changed must stay the same until it is taken for whole.
+pub const SETTLING: Duration = Duration::from_millis(50);
 
 /// An [`Authenticator`] over an htpasswd file.
 ///
@@ -66,7 +79,6 @@ pub struct Htpasswd {
     realm: String,
     file: Watched,
     verified: Verified,
-    attempts: Attempts,
     clock: Arc<dyn Clock>,
 }
 
@@ -78,7 +90,6 @@ impl Htpasswd {
             realm: realm.into(),
             file: Watched::new(path.into()),
             verified: Verified::new(&SystemEntropy as &dyn Entropy, bcrypt_says),
-            attempts: Attempts::default(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -103,7 +114,7 @@ impl Htpasswd {
     ///
     /// Why it cannot be read.
     pub fn users(&self) -> Result<usize, Arc<std::io::Error>> {
-        Ok(self.file.entries(self.clock.now())?.len())
+        Ok(self.file.read(self.clock.now())?.len())
     }
 }
 
@@ -118,27 +129,22 @@ impl Authenticator for Htpasswd {
         if user.is_empty() || password.expose().is_empty() || password.expose().contains('\0') {
             return Err(WRONG);
         }
-        let now = self.clock.now();
-        let entries = self.file.entries(now);
+        let entries = self.file.entries(self.clock.now()).await;
         let entries = entries.map_err(|error| AuthError::Unavailable(error.into()))?;
         let known = entries.hash(user);
-        let key = self.verified.key(user, password);
-        if known.is_some_and(|hash| self.verified.remembers(&key, hash, now)) {
-            return Ok(Principal::named(Arc::clone(user)));
-        }
-        let client = request.client.or(request.peer.map(|peer| peer.ip()));
-        if let Some(retry_after) = self.attempts.wait(client, user, now) {
-            return Err(AuthError::Throttled { retry_after });
-        }
         let hash = known.map_or_else(|| entries.nobody(), Arc::clone);
-        let right = self.verified.verify(key, user, password, &hash).await?;
-        let now = self.clock.now();
-        if right && known.is_some() {
-            self.verified.remember(key, hash, now + REMEMBERED, now);
-            self.attempts.succeeded(client, user);
+        let client = request.client.or(request.peer.map(|peer| peer.ip()));
+        let shown = Shown {
+            user,
+            password,
+            who: client.map(network),
+            spare: entries.spare(&hash),
+            hash,
+            known: known.is_some(),
+        };
+        if self.verified.verify(shown, &self.clock).await? {
             Ok(Principal::named(Arc::clone(user)))
         } else {
-            self.attempts.failed(client, user, now);
             Err(WRONG)
         }
     }

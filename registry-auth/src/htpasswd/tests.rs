@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 use registry_core::{ManualClock, access::Secret};
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
@@ -132,10 +132,10 @@ async fn a_change_within_one_tick_of_the_clock_is_seen() {
     let bench = Bench::new(&format!("ada:{CORRECT}\n"), is_correct);
     // Now, not an hour later: the file's times may still stand for its next content.
     let users = Htpasswd::new(bench.users.path(), "here");
-    for round in 0..200 {
+    for round in 0..10 {
         let user = if round % 2 == 0 { "eve" } else { "ada" };
         fs::write(users.path(), format!("{user}:{CORRECT}\n")).unwrap();
-        let entries = users.file.entries(SystemClock.now()).unwrap();
+        let entries = users.file.entries(SystemClock.now()).await.unwrap();
         assert!(entries.hash(user).is_some(), "{round}");
     }
 }
@@ -170,8 +170,116 @@ async fn a_credential_is_verified_once() {
     // A wrong one, and an unknown user, cost as much as each other.
     assert_eq!(verified(&[("ada", "wrong")]).await, 1);
     assert_eq!(verified(&[("absent", "correct")]).await, 1);
+    // That it was wrong is remembered as well.
+    assert_eq!(
+        verified(&[("ada", "wrong"), ("absent", "correct")]).await,
+        0
+    );
+    // As long as it is shown.
+    for _ in 0..3 {
+        bench.clock.advance(REMEMBERED / 2);
+        assert_eq!(verified(&[("ada", "correct")]).await, 0);
+    }
     bench.clock.advance(REMEMBERED);
     assert_eq!(verified(&[("ada", "correct"); 2]).await, 1);
+    assert_eq!(verified(&[("ada", "wrong"); 2]).await, 1);
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_a_new_hash_may_be_right() {
+    let other = CORRECT.replace("04$Ec", "04$Ed");
+    let bench = Bench::new(&format!("ada:{other}"), is_correct);
+    assert_eq!(bench.login("ada", "correct").await, "rejected");
+    bench.write(&format!("ada:{CORRECT}"));
+    assert_eq!(bench.login("ada", "correct").await, "in");
+    let bench = Bench::new("", is_correct);
+    assert_eq!(bench.login("ada", "correct").await, "rejected");
+    bench.write(&format!("ada:{CORRECT}"));
+    assert_eq!(bench.login("ada", "correct").await, "in");
+}
+
+static SPENT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn spends(password: &str, hash: &str) -> bool {
+    SPENT.lock().unwrap().push(hash[..6].to_owned());
+    is_correct(password, hash)
+}
+
+#[tokio::test]
+async fn every_wrong_password_takes_as_long_as_the_dearest() {
+    let dear = CORRECT.replace("$04$", "$07$");
+    let bench = Bench::new(&format!("ada:{CORRECT}\neve:{dear}"), spends);
+    for (user, spent) in [
+        ("ada", &["$2y$04", "$2y$04", "$2y$05", "$2y$06"][..]),
+        ("eve", &["$2y$07"]),
+        ("absent", &["$2y$07"]),
+    ] {
+        assert_eq!(bench.login(user, "wrong").await, "rejected");
+        assert_eq!(std::mem::take(&mut *SPENT.lock().unwrap()), spent, "{user}");
+    }
+    assert_eq!(bench.login("ada", "correct").await, "in");
+    assert_eq!(*SPENT.lock().unwrap(), ["$2y$04"]);
+}
+
+static LOOKED_AT: AtomicUsize = AtomicUsize::new(0);
+
+fn looked_at(password: &str, hash: &str) -> bool {
+    LOOKED_AT.fetch_add(1, Ordering::Relaxed);
+    is_correct(password, hash)
+}
+
+#[tokio::test]
+async fn guesses_at_once_are_no_more_than_guesses_one_by_one() {
+    let bench = Bench::new(&format!("ada:{CORRECT}"), looked_at);
+    // Those that have their turn already are looked at.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let guesses = |what: fn(usize) -> (String, String)| {
+        let bench = &bench;
+        async move {
+            let before = LOOKED_AT.load(Ordering::Relaxed);
+            let guess = |number| {
+                let (user, password) = what(number);
+                async move { bench.login(&user, &password).await }
+            };
+            let answers = join_all((0..200).map(guess)).await;
+            assert!(answers.contains(&"throttled"));
+            LOOKED_AT.load(Ordering::Relaxed) - before
+        }
+    };
+    let of_one = guesses(|number| ("ada".to_owned(), format!("guess{number}"))).await;
+    assert!((5..5 + processors).contains(&of_one), "{of_one}");
+    let of_many = guesses(|number| (format!("user{number}"), "guess".to_owned())).await;
+    let of_address = of_one + of_many;
+    assert!((20..20 + processors).contains(&of_address), "{of_address}");
+    // Somebody else, from elsewhere, is not held up.
+    assert_eq!(bench.from("192.0.2.7", "ada", "correct").await, "in");
+}
+
+static REACHED: AtomicUsize = AtomicUsize::new(0);
+
+fn reached(password: &str, hash: &str) -> bool {
+    REACHED.fetch_add(1, Ordering::Relaxed);
+    is_correct(password, hash)
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_not_looked_at() {
+    let bench = Bench::new(&format!("ada:{CORRECT}"), reached);
+    // All turns are taken.
+    let turns = bench.users.verified.every_turn();
+    for number in 0..300 {
+        let guess = format!("guess{number}");
+        let mut left = Box::pin(bench.login("ada", &guess));
+        while !bench.users.verified.is_waiting() {
+            assert_eq!((&mut left).now_or_never(), None);
+            tokio::task::yield_now().await;
+        }
+        drop(left);
+        assert!(!bench.users.verified.is_waiting());
+    }
+    drop(turns);
+    assert_eq!(bench.login("ada", "correct").await, "in");
+    assert_eq!(REACHED.load(Ordering::Relaxed), 1);
 }
 
 static HERD: AtomicUsize = AtomicUsize::new(0);
@@ -208,7 +316,7 @@ async fn whoever_leaves_does_not_stop_the_others() {
     let bench = Bench::new(&format!("ada:{CORRECT}"), is_correct);
     {
         let left = bench.login("ada", "correct");
-        assert_eq!(futures_util::FutureExt::now_or_never(left), None);
+        assert_eq!(left.now_or_never(), None);
     }
     assert_eq!(bench.login("ada", "correct").await, "in");
     assert_eq!(
@@ -228,8 +336,12 @@ async fn guessing_is_slowed_and_what_is_known_is_not() {
         );
     }
     assert_eq!(bench.login("ada", "guess").await, "throttled");
-    // Remembered, so not an attempt.
+    // Remembered, so not attempts.
     assert_eq!(bench.login("ada", "correct").await, "in");
+    for _ in 0..20 {
+        assert_eq!(bench.login("ada", "guess0").await, "rejected");
+    }
+    assert_eq!(bench.login("bob", "guess").await, "rejected");
     assert_eq!(bench.from("192.0.2.7", "ada", "guess").await, "rejected");
     bench.clock.advance(Duration::from_secs(61));
     assert_eq!(bench.login("ada", "guess").await, "rejected");

@@ -3,46 +3,81 @@
 use std::{
     collections::HashMap,
     fmt,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::{
     FutureExt as _,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Shared, WeakShared},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use registry_core::{
-    Entropy,
+    Clock, Entropy,
     access::{AuthError, Secret},
 };
 use sha2::Sha256;
-use tokio::sync::Semaphore;
 
-/// How many credentials are remembered.
+use super::{
+    REMEMBERED,
+    entries::dummy,
+    turns::{Busy, Turns, Who},
+};
+use crate::attempts::Attempts;
+
+/// How many credentials are remembered that were right, and how many that were wrong.
 const KEPT: usize = 16_384;
 
-/// How many verifications may wait for their turn.
-const WAITING: usize = 1024;
+/// When whoever finds too many waiting may come again.
+const LATER: Duration = Duration::from_secs(1);
 
-/// How many of them for one user.
-const WAITING_FOR_USER: usize = 64;
-
-/// A credential, under a key that nobody has.
-pub(super) type Key = [u8; 32];
-
-type Verification = Shared<BoxFuture<'static, bool>>;
+/// A credential, or a question about one, under a key that nobody has.
+type Key = [u8; 32];
 
 /// Whether a password has a hash.
-type Says = fn(&str, &str) -> bool;
+pub(super) type Says = fn(&str, &str) -> bool;
 
-/// The credentials that were right, and those that are being verified.
+/// The credentials that were right and those that were not, and those that are being verified.
 pub(super) struct Verified {
+    shared: Arc<Known>,
+    turns: Turns,
+    under_way: Arc<Mutex<HashMap<Key, WeakShared<Verification>>>>,
+}
+
+type Verification = BoxFuture<'static, Verdict>;
+
+/// What a verification found.
+#[derive(Clone, Copy, Debug)]
+enum Verdict {
+    Right,
+    Wrong,
+    /// It was not looked at.
+    Wait(Duration),
+}
+
+/// A credential, by whom it was shown, and what the file says of the user.
+pub(super) struct Shown<'a> {
+    pub(super) user: &'a Arc<str>,
+    pub(super) password: &'a Secret,
+    /// What counts as one address.
+    pub(super) who: Who,
+    /// The user's hash, or one that no password has.
+    pub(super) hash: Arc<str>,
+    /// Whether there is such a user.
+    pub(super) known: bool,
+    /// The costs that are spent in vain on a wrong password, so that all take the same time.
+    pub(super) spare: Range<u32>,
+}
+
+/// What verifications find out.
+struct Known {
     secret: [u8; 32],
     says: Says,
     right: Mutex<HashMap<Key, Right>>,
-    under_way: Arc<Mutex<UnderWay>>,
-    processors: Arc<Semaphore>,
+    /// Questions whose answer was no, until when that is remembered.
+    wrong: Mutex<HashMap<Key, SystemTime>>,
+    attempts: Attempts,
 }
 
 /// A credential that was right.
@@ -52,16 +87,9 @@ struct Right {
     until: SystemTime,
 }
 
-#[derive(Default)]
-struct UnderWay {
-    verifications: HashMap<Key, Verification>,
-    /// One at a time for each user, and how many wait for that.
-    users: HashMap<Arc<str>, (Arc<Semaphore>, usize)>,
-}
-
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let remembered = lock(&self.right).len();
+        let remembered = lock(&self.shared.right).len();
         f.debug_struct("Verified")
             .field("remembered", &remembered)
             .finish_non_exhaustive()
@@ -74,19 +102,187 @@ impl Verified {
         for half in secret.chunks_mut(16) {
             half.copy_from_slice(&entropy.random());
         }
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            secret,
-            says,
-            right: Mutex::default(),
+            shared: Arc::new(Known {
+                secret,
+                says,
+                right: Mutex::default(),
+                wrong: Mutex::default(),
+                attempts: Attempts::default(),
+            }),
+            turns: Turns::of_this_machine(),
             under_way: Arc::default(),
-            processors: Arc::new(Semaphore::new(processors)),
         }
     }
 
-    pub(super) fn key(&self, user: &str, password: &Secret) -> Key {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.secret).expect("a key may have any length");
+    /// All turns, which keeps everybody waiting.
+    #[cfg(test)]
+    pub(super) fn every_turn(&self) -> Vec<super::turns::Turn> {
+        let turn = || self.turns.take(None).now_or_never();
+        std::iter::from_fn(|| turn().and_then(Result::ok)).collect()
+    }
+
+    /// Whether somebody waits.
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self) -> bool {
+        !lock(&self.under_way).is_empty()
+    }
+
+    /// Whether the password is the user's. It is looked at on another thread, once for all at one address
+    /// who ask at the same time; one whose answer is known is not looked at.
+    pub(super) async fn verify(
+        &self,
+        shown: Shown<'_>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<bool, AuthError> {
+        let (known, now) = (&self.shared, clock.now());
+        let key = known.key(shown.user, shown.password);
+        if shown.known && known.was_right(&key, &shown.hash, now) {
+            return Ok(true);
+        }
+        let question = known.question(&key, &shown);
+        if known.was_wrong(&question, now) {
+            return Ok(false);
+        }
+        if let Some(retry_after) = known.attempts.wait(shown.who, shown.user, now) {
+            return Err(AuthError::Throttled { retry_after });
+        }
+        match self.join(key, question, shown, clock).await {
+            Verdict::Right => Ok(true),
+            Verdict::Wrong => Ok(false),
+            Verdict::Wait(retry_after) => Err(AuthError::Throttled { retry_after }),
+        }
+    }
+
+    /// The verification that is under way, or a new one. It ends when all who asked have left, unless it
+    /// is their turn already.
+    fn join(
+        &self,
+        key: Key,
+        question: Key,
+        shown: Shown<'_>,
+        clock: &Arc<dyn Clock>,
+    ) -> Shared<Verification> {
+        let mut under_way = lock(&self.under_way);
+        if let Some(verification) = under_way.get(&question).and_then(WeakShared::upgrade) {
+            return verification;
+        }
+        let leave = Leave {
+            under_way: Arc::clone(&self.under_way),
+            question,
+        };
+        let (known, turns, clock) = (
+            Arc::clone(&self.shared),
+            self.turns.clone(),
+            Arc::clone(clock),
+        );
+        let asked = Asked {
+            key,
+            question,
+            user: Arc::clone(shown.user),
+            password: shown.password.clone(),
+            who: shown.who,
+            hash: shown.hash,
+            known: shown.known,
+            spare: shown.spare,
+        };
+        let verification = async move {
+            let _leave = leave;
+            let turn = match turns.take(asked.who).await {
+                Ok(turn) => turn,
+                Err(Busy) => return Verdict::Wait(LATER),
+            };
+            // Others may have found out more while this one waited.
+            let now = clock.now();
+            if asked.known && known.was_right(&asked.key, &asked.hash, now) {
+                return Verdict::Right;
+            }
+            if known.was_wrong(&asked.question, now) {
+                return Verdict::Wrong;
+            }
+            if let Some(wait) = known.attempts.wait(asked.who, &asked.user, now) {
+                return Verdict::Wait(wait);
+            }
+            let judge = move || {
+                let verdict = known.judge(asked, &*clock);
+                drop(turn);
+                verdict
+            };
+            // A verification that panicked says no.
+            let verdict = tokio::task::spawn_blocking(judge).await;
+            verdict.unwrap_or(Verdict::Wrong)
+        };
+        let verification = verification.boxed().shared();
+        if let Some(weak) = verification.downgrade() {
+            under_way.insert(question, weak);
+        }
+        verification
+    }
+}
+
+/// What a verification that may outlive those who asked needs.
+struct Asked {
+    key: Key,
+    question: Key,
+    user: Arc<str>,
+    password: Secret,
+    who: Who,
+    hash: Arc<str>,
+    known: bool,
+    spare: Range<u32>,
+}
+
+impl Known {
+    /// Looks at the password, and notes what was found, whether or not somebody still waits for it.
+    fn judge(&self, asked: Asked, clock: &dyn Clock) -> Verdict {
+        let password = asked.password.expose();
+        let right = (self.says)(password, &asked.hash) && asked.known;
+        if right {
+            self.remember(asked.key, asked.hash, clock.now());
+            self.attempts.succeeded(asked.who, &asked.user);
+            return Verdict::Right;
+        }
+        for cost in asked.spare {
+            (self.says)(password, &dummy(cost));
+        }
+        let now = clock.now();
+        let mut wrong = lock(&self.wrong);
+        make_room(&mut wrong, |until| now < *until);
+        wrong.insert(asked.question, now + REMEMBERED);
+        drop(wrong);
+        self.attempts.failed(asked.who, &asked.user, now);
+        Verdict::Wrong
+    }
+
+    /// Whether the credential was found right for that hash, and was shown again before long.
+    fn was_right(&self, key: &Key, hash: &Arc<str>, now: SystemTime) -> bool {
+        let mut right = lock(&self.right);
+        let known = right.get_mut(key);
+        let known = known.filter(|known| known.hash == *hash && now < known.until);
+        match known {
+            None => false,
+            Some(known) => {
+                known.until = now + REMEMBERED;
+                true
+            }
+        }
+    }
+
+    /// Whether it was asked from there before, and the answer was no: that is no guess.
+    fn was_wrong(&self, question: &Key, now: SystemTime) -> bool {
+        let wrong = lock(&self.wrong);
+        wrong.get(question).is_some_and(|until| now < *until)
+    }
+
+    fn remember(&self, key: Key, hash: Arc<str>, now: SystemTime) {
+        let mut right = lock(&self.right);
+        make_room(&mut right, |known| now < known.until);
+        let until = now + REMEMBERED;
+        right.insert(key, Right { hash, until });
+    }
+
+    fn key(&self, user: &str, password: &Secret) -> Key {
+        let mut mac = self.mac();
         // The length keeps the two apart, wherever one ends.
         mac.update(&(user.len() as u64).to_be_bytes());
         mac.update(user.as_bytes());
@@ -94,118 +290,40 @@ impl Verified {
         mac.finalize().into_bytes().into()
     }
 
-    /// Whether the credential was found right for that hash, not too long ago.
-    pub(super) fn remembers(&self, key: &Key, hash: &Arc<str>, now: SystemTime) -> bool {
-        let right = lock(&self.right);
-        let known = right.get(key);
-        known.is_some_and(|known| known.hash == *hash && now < known.until)
-    }
-
-    pub(super) fn remember(&self, key: Key, hash: Arc<str>, until: SystemTime, now: SystemTime) {
-        let mut right = lock(&self.right);
-        if right.len() >= KEPT {
-            right.retain(|_, known| now < known.until);
-        }
-        if right.len() >= KEPT {
-            // Rather verify again than grow.
-            right.clear();
-        }
-        right.insert(key, Right { hash, until });
-    }
-
-    /// Whether the password has the hash: found out on another thread, once for all who ask at the
-    /// same time.
-    pub(super) async fn verify(
-        &self,
-        key: Key,
-        user: &Arc<str>,
-        password: &Secret,
-        hash: &Arc<str>,
-    ) -> Result<bool, AuthError> {
-        let verification = self.join(key, user, password, hash);
-        match verification {
-            Some(verification) => Ok(verification.await),
-            None => Err(AuthError::Throttled {
-                retry_after: std::time::Duration::from_secs(1),
-            }),
-        }
-    }
-
-    /// The verification that is under way, or a new one; `None` when too many are.
-    fn join(
-        &self,
-        key: Key,
-        user: &Arc<str>,
-        password: &Secret,
-        hash: &Arc<str>,
-    ) -> Option<Verification> {
-        // A hash that changed meanwhile is another question.
-        let question = self.question(key, hash);
-        let mut under_way = lock(&self.under_way);
-        if let Some(verification) = under_way.verifications.get(&question) {
-            return Some(verification.clone());
-        }
-        if under_way.verifications.len() >= WAITING {
-            return None;
-        }
-        let one = || (Arc::new(Semaphore::new(1)), 0);
-        let (turn, waiting) = under_way.users.entry(Arc::clone(user)).or_insert_with(one);
-        if *waiting >= WAITING_FOR_USER {
-            return None;
-        }
-        *waiting += 1;
-        let (turn, processors) = (Arc::clone(turn), Arc::clone(&self.processors));
-        let leave = Leave {
-            under_way: Arc::clone(&self.under_way),
-            question,
-            user: Arc::clone(user),
-        };
-        let (says, password, hash) = (self.says, password.clone(), Arc::clone(hash));
-        // A task of its own: it goes on when those who asked have left.
-        let verification = tokio::spawn(async move {
-            let _leave = leave;
-            let _turn = turn.acquire_owned().await;
-            let processor = processors.acquire_owned().await;
-            let verify = move || {
-                let _processor = processor;
-                says(password.expose(), &hash)
-            };
-            // A verification that panicked says no.
-            tokio::task::spawn_blocking(verify).await.unwrap_or(false)
-        });
-        let verification = async { verification.await.unwrap_or(false) };
-        let verification = verification.boxed().shared();
-        let joined = verification.clone();
-        under_way.verifications.insert(question, verification);
-        Some(joined)
-    }
-
-    fn question(&self, key: Key, hash: &str) -> Key {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.secret).expect("a key may have any length");
-        mac.update(&key);
-        mac.update(hash.as_bytes());
+    /// Whether this credential has that hash, asked from that address.
+    fn question(&self, key: &Key, shown: &Shown<'_>) -> Key {
+        let mut mac = self.mac();
+        mac.update(key);
+        mac.update(&[u8::from(shown.known)]);
+        mac.update(shown.hash.as_bytes());
+        mac.update(format!("{:?}", shown.who).as_bytes());
         mac.finalize().into_bytes().into()
+    }
+
+    fn mac(&self) -> Hmac<Sha256> {
+        Hmac::new_from_slice(&self.secret).expect("a key may have any length")
     }
 }
 
 /// Takes a verification off the list when it is over.
 struct Leave {
-    under_way: Arc<Mutex<UnderWay>>,
+    under_way: Arc<Mutex<HashMap<Key, WeakShared<Verification>>>>,
     question: Key,
-    user: Arc<str>,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        let mut under_way = lock(&self.under_way);
-        if let Some((_, waiting)) = under_way.users.get_mut(&self.user) {
-            *waiting -= 1;
-            if *waiting == 0 {
-                under_way.users.remove(&self.user);
-            }
-        }
-        under_way.verifications.remove(&self.question);
+        lock(&self.under_way).remove(&self.question);
+    }
+}
+
+/// Forgets what is over, and rather all than to grow.
+fn make_room<T>(kept: &mut HashMap<Key, T>, counts: impl Fn(&T) -> bool) {
+    if kept.len() >= KEPT {
+        kept.retain(|_, value| counts(value));
+    }
+    if kept.len() >= KEPT {
+        kept.clear();
     }
 }
 

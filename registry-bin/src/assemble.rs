@@ -204,7 +204,8 @@ fn classes(allowed: &[Class]) -> ManifestPolicy {
 fn limits(config: &Config) -> Limits {
     let mut limits = Limits::default();
     limits.repositories = config.catalog_entries;
-    limits.tags = config.tag_entries;
+    // Whoever asks for no page has all of them, as in Distribution.
+    limits.tags = usize::MAX;
     limits
 }
 
@@ -220,7 +221,7 @@ fn service(
     let (catalog, tags) = (config.catalog_entries, config.tag_entries);
     let mut service = RegistryService::new(registry)
         .catalog_pages(PageSize::new(catalog.min(CATALOG_PAGE), catalog))
-        .tag_pages(PageSize::new(tags, tags))
+        .tag_pages(PageSize::new(usize::MAX, tags))
         .admission(move || asked.admit())
         .on_response(move |exchange| watch(exchange, log));
     if let Some(prefix) = &http.prefix {

@@ -287,7 +287,7 @@ pub enum AuthError {
         retry_after: Duration,
     },
     /// Whoever decides does not answer: neither yes nor no.
-    #[error("the authority does not answer")]
+    #[error("who is asking cannot be found out at present")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -61,7 +61,7 @@ pub struct Config {
     pub classes: Vec<Class>,
     /// `catalog.maxentries`: the most repositories in one answer. Default: 1000. At least 1.
     pub catalog_entries: usize,
-    /// `tags.maxtags`: the most tags in one answer. Default: 1000. At least 1.
+    /// `tags.maxtags`: the most tags in an answer to whoever asks for a number. Default: 1000. At least 1.
     pub tag_entries: usize,
 }
 

@@ -88,6 +88,32 @@ fn settings_that_show() {
 }
 
 #[test]
+fn whoever_asks_for_no_number_of_tags_has_all() {
+    let home = TempDir::new().unwrap();
+    let program = Program::in_memory(home.path(), &[("REGISTRY_TAGS_MAXTAGS", "2")]);
+    for tag in ["v1", "v2", "v3"] {
+        assert_eq!(
+            program
+                .request(
+                    &PUT.replace("manifests/v1", &format!("manifests/{tag}")),
+                    INDEX
+                )
+                .status,
+            201
+        );
+    }
+    let listed = |query: &str| {
+        let answer = program.request(&format!("GET /v2/a/b/tags/list{query}"), b"");
+        let tags = answer.body.matches("\"v").count();
+        (tags, answer.header("link").is_some())
+    };
+    assert_eq!(listed(""), (3, false));
+    assert_eq!(listed("?last=v1"), (2, false));
+    assert_eq!(listed("?n=1"), (1, true));
+    assert_eq!(listed("?n=3"), (2, true));
+}
+
+#[test]
 fn references_and_urls_are_checked_as_configured() {
     let home = TempDir::new().unwrap();
     let zeros = "0".repeat(64);

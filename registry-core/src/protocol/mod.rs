@@ -11,6 +11,8 @@ pub mod hint;
 mod query;
 mod route;
 
+#[cfg(feature = "server")]
+pub(crate) use self::forwarded::is_host;
 pub use self::{
     forwarded::Forwarded,
     query::{PageSize, Query},

@@ -27,9 +27,9 @@ pub struct Query(Vec<(String, String)>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PageSize {
-    /// Without an `n`.
+    /// Without an `n`. It may be more than `max`.
     pub default: usize,
-    /// With one that is larger: the page ends there, and `Link` leads on.
+    /// With an `n` that is larger: the page ends there, and `Link` leads on.
     pub max: usize,
 }
 
@@ -78,7 +78,7 @@ impl Query {
     /// wrong: the page is shorter.
     pub fn page(&self, size: PageSize) -> Result<Page> {
         let limit = match self.first("n") {
-            None | Some("") => size.default.min(size.max),
+            None | Some("") => size.default,
             Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
                 digits.parse().unwrap_or(usize::MAX).min(size.max)
             }
@@ -186,6 +186,9 @@ mod tests {
         assert_eq!(page("n=2&last=a%2Fb"), Ok(Page::first(2).after("a/b")));
         // Behind all that is there, as in bytes.
         assert_eq!(page("n=2&last=%ff"), Ok(Page::first(2).after("\u{fffd}")));
+        let all = PageSize::new(usize::MAX, 10);
+        assert_eq!(Query::parse("").page(all).unwrap(), Page::first(usize::MAX));
+        assert_eq!(Query::parse("n=11").page(all).unwrap(), Page::first(10));
         for bad in ["n=-1", "n=x", "n=1.5", "n=%20", "n=+1"] {
             assert_eq!(page(bad), Err(ErrorCode::PaginationNumberInvalid), "{bad}");
         }

@@ -72,7 +72,7 @@ pub(super) async fn principal(
         }
         Err(error @ AuthError::Unavailable(_)) => Err(Error::new(
             ErrorCode::Unavailable,
-            "the authority does not answer",
+            "who is asking cannot be found out at present",
         )
         .caused_by(error)),
     }

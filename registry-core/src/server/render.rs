@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts,
-    uri::Authority,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use serde_json::Value;
 
 use super::{body::Body, service::Settings};
@@ -13,7 +10,7 @@ use crate::{
     access::{Authenticator, Principal},
     digest::Digest,
     error::{Error, ErrorCode},
-    protocol::{Forwarded, Query, Route, failure},
+    protocol::{Forwarded, Query, Route, failure, is_host},
     registry::UploadSession,
     store::UploadKey,
 };
@@ -45,14 +42,15 @@ impl Place {
                 base: format!("{host}{prefix}"),
             };
         }
-        let asked = parts
-            .headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok());
+        // Of two it is not known which one was meant (RFC 9112 §3.2).
+        let mut hosts = parts.headers.get_all(header::HOST).iter();
+        let asked = hosts.next().filter(|_| hosts.next().is_none());
+        let asked = asked.and_then(|host| host.to_str().ok());
         let asked = asked.or(parts.uri.authority().map(|authority| authority.as_str()));
+        let asked = asked.filter(|host| is_host(host));
         let scheme = parts.uri.scheme_str().unwrap_or("http");
         let said = forwarded.and_then(|found| found.origin(scheme, asked));
-        let seen = asked.filter(|host| *absolute && host.parse::<Authority>().is_ok());
+        let seen = asked.filter(|_| *absolute);
         let origin = said.or_else(|| Some(format!("{scheme}://{}", seen?)));
         Self {
             base: format!("{}{prefix}", origin.unwrap_or_default()),
@@ -185,7 +183,8 @@ pub(super) fn reason(response: &mut Response<Body>) -> Option<Arc<Error>> {
     response.extensions_mut().remove()
 }
 
-/// What every answer of the API has.
+/// What every answer of the API has, and what is to be added to it: a header that the answer has stays
+/// what it is.
 pub(super) fn finish(response: &mut Response<Body>, more: &[(HeaderName, HeaderValue)]) {
     let length = response.body().len();
     let status = response.status();
@@ -199,7 +198,11 @@ pub(super) fn finish(response: &mut Response<Body>, more: &[(HeaderName, HeaderV
     if let (Some(length), false) = (length, none || headers.contains_key(header::CONTENT_LENGTH)) {
         headers.insert(header::CONTENT_LENGTH, length.into());
     }
-    for (name, value) in more {
+    let own: Vec<_> = more
+        .iter()
+        .map(|(name, _)| headers.contains_key(name))
+        .collect();
+    for ((name, value), _) in more.iter().zip(own).filter(|(_, own)| !own) {
         headers.append(name.clone(), value.clone());
     }
 }

@@ -49,6 +49,25 @@ async fn only_trusted_peers_say_where_we_are() {
 }
 
 #[tokio::test]
+async fn a_host_that_is_none_is_not_repeated() {
+    let service = probed().0.relative_locations(false);
+    for (hosts, begin) in [
+        (&["r.example:5000"][..], "http://r.example:5000/v2/a/"),
+        (&["u:p@evil.example"], "/v2/a/"),
+        (&["r.example/x"], "/v2/a/"),
+        (&["r.example", "evil.example"], "/v2/a/"),
+        (&[], "/v2/a/"),
+    ] {
+        let mut asked = request("POST", "/v2/a/blobs/uploads/");
+        for host in hosts {
+            asked = asked.header(header::HOST, *host);
+        }
+        let answer = send(&service, asked, None).await;
+        assert!(location(&answer).starts_with(begin), "{hosts:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_ipv4_peer_on_a_socket_of_ipv6_is_one_of_ipv4() {
     let clients = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&clients);

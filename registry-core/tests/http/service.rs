@@ -434,6 +434,25 @@ async fn hints_come_back_and_forged_ones_do_not_count() {
 }
 
 #[tokio::test]
+async fn what_is_added_doubles_no_header_and_contradicts_none() {
+    let value = HeaderValue::from_static;
+    let service = probed()
+        .0
+        .header(header::X_CONTENT_TYPE_OPTIONS, value("nosniff"))
+        .header(header::CONTENT_TYPE, value("text/plain"))
+        .header(header::VARY, value("Cookie"))
+        .header(header::VARY, value("Origin"));
+    let answer = send(&service, request("GET", "/v2/"), None).await;
+    let all = |name| -> Vec<_> {
+        let values = answer.headers().get_all(name).iter();
+        values.map(|value| value.to_str().unwrap()).collect()
+    };
+    assert_eq!(all(header::X_CONTENT_TYPE_OPTIONS), ["nosniff"]);
+    assert_eq!(all(header::CONTENT_TYPE), ["application/json"]);
+    assert_eq!(all(header::VARY), ["Cookie", "Origin"]);
+}
+
+#[tokio::test]
 async fn answers_are_shown_and_carry_the_headers_that_were_added() {
     let shown = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&shown);

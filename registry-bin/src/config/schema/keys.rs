@@ -30,7 +30,10 @@ pub(crate) const ROOT: Node = Section(&[
         "tags",
         Section(&[(
             "maxtags",
-            Node::value("1000", "the most tags in one answer; at least 1"),
+            Node::value(
+                "1000",
+                "the most tags in an answer to whoever asks with `n`; all are in the others, as in Distribution; at least 1",
+            ),
         )]),
     ),
     (

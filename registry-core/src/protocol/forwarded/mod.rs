@@ -192,9 +192,13 @@ fn scheme(text: &str) -> Option<String> {
 }
 
 fn host(text: &str) -> Option<String> {
+    is_host(text).then(|| text.to_owned())
+}
+
+/// Whether this is a host, and maybe a port: no user, and nothing that could lead elsewhere in a URL.
+pub(crate) fn is_host(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b);
-    let valid = !text.is_empty() && text.bytes().all(plain) && text.parse::<Authority>().is_ok();
-    valid.then(|| text.to_owned())
+    !text.is_empty() && text.bytes().all(plain) && text.parse::<Authority>().is_ok()
 }
 
 fn prefix(text: &str) -> Option<String> {

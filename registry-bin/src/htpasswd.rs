@@ -1,13 +1,17 @@
 //! `registry htpasswd`: what Apache's `htpasswd` does, with bcrypt alone.
 
 use std::{
+    fs::File,
     io::{self, BufRead as _, IsTerminal as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
 use registry_auth::htpasswd::{DEFAULT_COST, EditError, HtpasswdFile, hash};
 use registry_core::access::Secret;
+
+/// What bcrypt looks at.
+const LONGEST: usize = 72;
 
 /// The options, by the letters that people know.
 #[derive(Args, Clone, Debug)]
@@ -98,13 +102,16 @@ pub enum HtpasswdError {
     Wrong,
 }
 
+/// What belongs on standard output, then what belongs on standard error.
+type Said = Result<(String, String), HtpasswdError>;
+
 impl Htpasswd {
     /// Does it. The answer is what belongs on standard output, then what belongs on standard error.
     ///
     /// # Errors
     ///
     /// [`HtpasswdError`], after which everything is as it was.
-    pub fn run(&self) -> Result<(String, String), HtpasswdError> {
+    pub fn run(&self) -> Said {
         if self.md5 || self.sha || self.crypt || self.plain {
             return Err(HtpasswdError::Scheme);
         }
@@ -130,50 +137,50 @@ impl Htpasswd {
             (Some(_), true) | (None, false) => {}
         }
         let Some(file) = file else {
-            let line = hash(&user, &self.password(given, true)?, self.cost)?;
-            return Ok((format!("{line}\n"), String::new()));
+            let password = self.password(given, true)?;
+            let line = hash(&user, &password, self.cost)?;
+            return Ok((format!("{line}\n"), note_of_length(&password)));
         };
-        let path = file.display().to_string();
-        let unknown = || HtpasswdError::Unknown {
-            user: user.clone(),
-            file: path.clone(),
-        };
-        if self.delete {
-            let mut users = HtpasswdFile::read(&file)?;
-            if !users.remove(&user) {
-                return Err(unknown());
-            }
-            users.write(&file)?;
-            return Ok((
-                String::new(),
-                format!("Deleting password for user {user}\n"),
-            ));
-        }
         if self.verify {
-            let users = HtpasswdFile::read(&file)?;
-            let password = self.password(given, false)?;
-            return match users.verify(&user, &password) {
-                Some(true) => Ok((
-                    String::new(),
-                    format!("Password for user {user} correct.\n"),
-                )),
-                Some(false) => Err(HtpasswdError::Wrong),
-                None => Err(unknown()),
-            };
+            return self.check(&file, &user, given);
         }
+        if !self.create {
+            // Before anybody is asked for a password in vain.
+            HtpasswdFile::read(&file)?;
+        }
+        if self.delete {
+            return remove(&file, &user);
+        }
+        let password = self.password(given, true)?;
+        let line = hash(&user, &password, self.cost)?;
+        let _lock = lock(&file);
         let mut users = if self.create {
             HtpasswdFile::default()
         } else {
             HtpasswdFile::read(&file)?
         };
-        let line = hash(&user, &self.password(given, true)?, self.cost)?;
         let what = if users.set(line) {
             "Updating"
         } else {
             "Adding"
         };
         users.write(&file)?;
-        Ok((String::new(), format!("{what} password for user {user}\n")))
+        let note = note_of_length(&password);
+        let said = format!("{what} password for user {user}\n{note}");
+        Ok((String::new(), said))
+    }
+
+    fn check(&self, file: &Path, user: &str, given: Option<String>) -> Said {
+        let users = HtpasswdFile::read(file)?;
+        let password = self.password(given, false)?;
+        match users.verify(user, &password) {
+            Some(true) => Ok((
+                String::new(),
+                format!("Password for user {user} correct.\n"),
+            )),
+            Some(false) => Err(HtpasswdError::Wrong),
+            None => Err(unknown(file, user)),
+        }
     }
 
     fn password(&self, given: Option<String>, twice: bool) -> Result<Secret, HtpasswdError> {
@@ -197,4 +204,42 @@ impl Htpasswd {
         }
         Ok(Secret::new(password))
     }
+}
+
+fn remove(file: &Path, user: &str) -> Said {
+    let _lock = lock(file);
+    let mut users = HtpasswdFile::read(file)?;
+    if !users.remove(user) {
+        return Err(unknown(file, user));
+    }
+    users.write(file)?;
+    let said = format!("Deleting password for user {user}\n");
+    Ok((String::new(), said))
+}
+
+fn unknown(file: &Path, user: &str) -> HtpasswdError {
+    HtpasswdError::Unknown {
+        user: user.to_owned(),
+        file: file.display().to_string(),
+    }
+}
+
+/// Keeps others from changing a file until it is dropped, so that of two who read, change and write it
+/// none is lost. It is the folder that is locked: the file
+/// itself is another one afterwards. Where folders cannot be locked it is as it is with Apache's.
+fn lock(file: &Path) -> Option<File> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new("."))).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
+}
+
+/// What bcrypt does not look at must not be relied on.
+fn note_of_length(password: &Secret) -> String {
+    if password.expose().len() <= LONGEST {
+        return String::new();
+    }
+    format!("Of this password only the first {LONGEST} bytes count.\n")
 }

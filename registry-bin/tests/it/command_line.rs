@@ -1,6 +1,6 @@
 //! What can be typed, and the exit status of what cannot.
 
-use std::{fs, io::Write as _, path::Path, process::Stdio};
+use std::{fs, io::Write as _, path::Path, process::Stdio, thread};
 
 use tempfile::TempDir;
 
@@ -192,6 +192,31 @@ fn users_are_written_as_people_know_it() {
         text.starts_with("ada:$2y$10$") && text.lines().count() == 1,
         "{text}"
     );
+}
+
+#[test]
+fn users_that_are_written_at_once_are_all_there() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("users");
+    fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let users: Vec<_> = (0..8).map(|number| format!("user{number}")).collect();
+    let write = |user: &String| {
+        let arguments = ["-BbC", "4", file, user, "p"];
+        assert_eq!(htpasswd(home.path(), &arguments, "").0, 0, "{user}");
+    };
+    thread::scope(|scope| {
+        for user in &users {
+            scope.spawn(|| write(user));
+        }
+    });
+    let written = fs::read_to_string(file).unwrap();
+    for user in &users {
+        assert!(written.contains(&format!("{user}:")), "{user}: {written}");
+    }
+    let long = "x".repeat(73);
+    let (_, _, said) = htpasswd(home.path(), &["-BbnC", "4", "ada", &long], "");
+    assert_eq!(said, "Of this password only the first 72 bytes count.\n");
 }
 
 #[test]

@@ -88,6 +88,14 @@ impl Entries {
         cost(hash).unwrap_or(self.cost)..self.cost
     }
 
+    /// Whether one of `others`' users is not among these.
+    pub(super) fn lacks_one_of(&self, others: &Self) -> bool {
+        others
+            .users
+            .keys()
+            .any(|user| !self.users.contains_key(user))
+    }
+
     /// How many users can come in.
     pub(super) fn len(&self) -> usize {
         self.users.len()

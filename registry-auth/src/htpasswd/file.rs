@@ -19,7 +19,11 @@ use super::{SETTLING, entries::Entries};
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// How often a file that goes on changing is waited for: a second in all.
-const PATIENCE: u32 = 20;
+const PATIENCE: u32 = 50;
+
+/// How often a file that lacks a user must look the same: a quarter of a second in all. Apache's
+/// `htpasswd` empties a file before it writes it again.
+const CERTAIN: u32 = 12;
 
 /// The largest file that is read: half a million users.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -129,24 +133,31 @@ impl Watched {
 
     fn read_between(&self, now: SystemTime, mut pause: impl FnMut()) -> Found {
         let before = self.last().clone();
+        let known = before.as_ref().map(|last| &last.found);
         let mut look = Look::at(&self.0.path);
-        for _ in 0..PATIENCE {
-            let was_so = before.as_ref().is_some_and(|last| last.look == look);
-            let never_there = before.is_none() && matches!(look, Look::Cannot(_));
-            if was_so || never_there || look.is_settled(now) {
-                break;
+        let was_so = before.as_ref().is_some_and(|last| last.look == look);
+        let never_there = before.is_none() && matches!(look, Look::Cannot(_));
+        let whole = was_so || never_there || look.is_settled(now);
+        let (mut pauses, mut same) = (if whole { 0 } else { PATIENCE }, 0);
+        let found = loop {
+            if pauses == 0 {
+                break self.parsed();
             }
             // Whoever writes it may not have ended.
+            pauses -= 1;
             pause();
             let again = Look::at(&self.0.path);
-            if again == look {
-                break;
+            if again != look {
+                (look, same) = (again, 0);
+                continue;
             }
-            look = again;
-        }
-        // The look was taken before the content: a change in between is met by the next look.
-        let found = content(&self.0.path).map(|text| Arc::new(Entries::parse(&text)));
-        let found = found.map_err(Arc::new);
+            same += 1;
+            // The look was taken before the content: a change in between is met by the next look.
+            let found = self.parsed();
+            if same >= CERTAIN || !is_less(known, &found) {
+                break found;
+            }
+        };
         self.tell(before.as_ref().map(|last| &last.found), &found);
         *self.last() = Some(Last {
             settled: look.is_settled(now),
@@ -154,6 +165,11 @@ impl Watched {
             found: found.clone(),
         });
         found
+    }
+
+    fn parsed(&self) -> Found {
+        let text = content(&self.0.path).map_err(Arc::new)?;
+        Ok(Arc::new(Entries::parse(&text)))
     }
 
     /// Says what is new, and says it once.
@@ -187,6 +203,15 @@ impl Watched {
 
     fn last(&self) -> MutexGuard<'_, Option<Last>> {
         self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether somebody is missing who was there before: taken out, or not written yet.
+fn is_less(before: Option<&Found>, now: &Found) -> bool {
+    match (before, now) {
+        (Some(Ok(before)), Ok(now)) => now.lacks_one_of(before),
+        (Some(Ok(_)), Err(_)) => true,
+        (None | Some(Err(_)), _) => false,
     }
 }
 
@@ -244,6 +269,25 @@ mod tests {
             assert_eq!(count, pauses);
         }
         assert!(watched.known().is_some());
+    }
+
+    #[test]
+    fn whoever_is_missing_is_waited_for_longer() {
+        let now = SystemClock.now();
+        let (_folder, watched) = file(ADA);
+        watched.read_between(now, || {}).unwrap();
+        for (rest, users) in [(3, 1), (u32::MAX, 0)] {
+            fs::write(watched.path(), "").unwrap();
+            let mut pauses = 0;
+            let found = watched.read_between(now, || {
+                pauses += 1;
+                if pauses == rest {
+                    fs::write(watched.path(), ADA.repeat(2)).unwrap();
+                }
+            });
+            assert_eq!(found.unwrap().len(), users);
+            assert_eq!(pauses, rest.min(CERTAIN - 1) + 1);
+        }
     }
 
     #[test]

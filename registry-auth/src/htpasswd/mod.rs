@@ -8,7 +8,8 @@
 //!
 //! The file is looked at with every request, by its size, times and identity, and read again when it is
 //! another: a user that was removed, or a password that was changed, is refused from the next request on.
-//! One that is being written is waited for until it stays the same for [`SETTLING`], at most a second.
+//! One that is being written is waited for until it stays the same for [`SETTLING`], and for a quarter of
+//! a second where a user is missing that was there before; at most a second.
 //! While it cannot be read nobody is let in (503), and the log says why.
 //!
 //! # Cost
@@ -61,7 +62,7 @@ use crate::attempts::network;
 pub const REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
 /// How long a file that was just changed must stay the same until it is taken for whole.
-pub const SETTLING: Duration = Duration::from_millis(50);
+pub const SETTLING: Duration = Duration::from_millis(20);
 
 /// An [`Authenticator`] over an htpasswd file.
 ///

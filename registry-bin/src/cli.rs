@@ -57,7 +57,7 @@ pub enum Command {
     /// asked for, twice.
     Htpasswd(Htpasswd),
     /// Remove what no manifest needs (comes with a later release).
-    #[command(name = "garbage-collect", hide = true)]
+    #[command(name = "garbage-collect")]
     GarbageCollect {
         /// Whatever Distribution's command takes.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -69,9 +69,12 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
-    /// Print the manual page (troff).
-    #[command(hide = true)]
-    Man,
+    /// Print a manual page (troff).
+    #[command(after_long_help = "to read it: registry man htpasswd | man -l -")]
+    Man {
+        /// Of which command; without one, of the program.
+        command: Option<String>,
+    },
 }
 
 /// How the configuration is looked at.
@@ -133,15 +136,64 @@ pub fn completions(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// The manual page.
+/// The manual page of a command, or of the program.
 ///
 /// # Errors
 ///
-/// None but those of memory.
-pub fn manual() -> io::Result<Vec<u8>> {
+/// [`UsageError`] when there is no such command.
+pub fn manual(of: Option<&str>) -> Result<Vec<u8>, UsageError> {
+    let mut line = CommandLine::command();
+    line.build();
+    let command = match of {
+        None => line,
+        Some(name) => match line.find_subcommand(name) {
+            Some(command) => command.clone(),
+            None => {
+                let message = format!("there is no command {name:?}; registry --help lists them\n");
+                return Err(UsageError(
+                    line.error(ErrorKind::InvalidSubcommand, message),
+                ));
+            }
+        },
+    };
+    let more = command.get_after_long_help().map(ToString::to_string);
+    let has_commands = command.has_subcommands();
+    let man = clap_mangen::Man::new(command);
     let mut page = Vec::new();
-    clap_mangen::Man::new(CommandLine::command()).render(&mut page)?;
+    let written = man
+        .render_title(&mut page)
+        .and_then(|()| man.render_name_section(&mut page))
+        .and_then(|()| man.render_synopsis_section(&mut page))
+        .and_then(|()| man.render_description_section(&mut page))
+        .and_then(|()| man.render_options_section(&mut page))
+        .and_then(|()| match has_commands {
+            true => man.render_subcommands_section(&mut page),
+            false => Ok(()),
+        });
+    written.expect("memory can be written");
+    if let Some(more) = more {
+        page.extend_from_slice(as_it_stands(&more).as_bytes());
+    }
     Ok(page)
+}
+
+/// A section of a manual page. Several lines are not filled: they are a table.
+fn as_it_stands(text: &str) -> String {
+    let line = |line: &str| {
+        let line = line.replace('\\', "\\e").replace('-', "\\-");
+        // A line that begins so would be a command of troff's.
+        let guard = if line.starts_with(['.', '\'']) {
+            "\\&"
+        } else {
+            ""
+        };
+        format!("{guard}{line}\n")
+    };
+    let lines: String = text.lines().map(line).collect();
+    if text.lines().count() == 1 {
+        return format!(".SH NOTES\n{lines}");
+    }
+    format!(".SH NOTES\n.nf\n{lines}.fi\n")
 }
 
 /// The help of each command, as a page of the documentation shows it.
@@ -214,7 +266,7 @@ mod tests {
             (&["serve", "--help"], "asks: DisplayHelp"),
             (&["help"], "asks: DisplayHelp"),
             (&["completions", "bash"], "Completions { shell: Bash }"),
-            (&["man"], "Man"),
+            (&["man", "serve"], "Man { command: Some(\"serve\") }"),
             (
                 &["garbage-collect", "-m", "c.yml"],
                 "GarbageCollect { arguments: [\"-m\", \"c.yml\"] }",
@@ -241,6 +293,15 @@ mod tests {
         for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
             assert!(text(completions(shell)).contains("htpasswd"));
         }
-        assert!(text(manual().unwrap()).contains("htpasswd"));
+        let command = CommandLine::command();
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        let program = text(manual(None).unwrap());
+        for name in names {
+            let page = text(manual(Some(name)).unwrap());
+            let name = format!("registry\\-{}", name.replace('-', "\\-"));
+            assert!(page.contains(&name) && program.contains(&name), "{page}");
+        }
+        assert!(program.contains("\n.nf\n") && program.contains("\n  64   the command line"));
+        assert!(manual(Some("absent")).is_err());
     }
 }

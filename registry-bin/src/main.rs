@@ -27,8 +27,8 @@ fn main() -> ExitCode {
         Ok(Command::Config(arguments)) => configuration(arguments),
         Ok(Command::Htpasswd(users)) => htpasswd(&users),
         Ok(Command::Completions { shell }) => print(&cli::completions(shell)),
-        Ok(Command::Man) => cli::manual()
-            .map_err(Failure::from)
+        Ok(Command::Man { command }) => cli::manual(command.as_deref())
+            .map_err(Failure::Usage)
             .and_then(|page| print(&page)),
         Ok(Command::GarbageCollect { .. }) => Err(Failure::GarbageCollect),
         Err(question) if question.is_question() => question.print().map_err(Failure::from),

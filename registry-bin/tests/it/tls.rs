@@ -30,6 +30,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    sign::{CertifiedKey, SingleCertAndKey},
     version::TLS12,
 };
 use tempfile::TempDir;
@@ -146,9 +147,10 @@ impl Client {
             Some((certificate, key)) => {
                 let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-                builder
-                    .with_client_auth_cert(vec![certificate], key)
-                    .unwrap()
+                let key = ring::sign::any_supported_type(&key).unwrap();
+                // It is not looked at here, so that it can be one that rustls does not like.
+                let own = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+                builder.with_client_cert_resolver(Arc::new(own))
             }
         };
         config.alpn_protocols = self.protocols.clone();

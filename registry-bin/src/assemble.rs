@@ -11,6 +11,7 @@ use registry_core::{
     server::{Exchange, RegistryService},
 };
 use registry_storage::{fs::FsStorage, memory::MemoryStorage};
+use tokio::task::spawn_blocking;
 use tracing::error;
 
 use crate::{
@@ -100,8 +101,8 @@ pub fn reloads(
         reloads.add("TLS certificates", move || {
             let tls = tls.clone();
             async move {
-                tls.reload(true);
-                Ok(())
+                // Looking at files may wait, on a volume of the network.
+                Ok(spawn_blocking(move || tls.reload(true)).await?)
             }
         });
     }

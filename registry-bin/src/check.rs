@@ -1,12 +1,12 @@
 //! Looks at what a configuration names, without serving.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::path::Path;
 
 use registry_auth::htpasswd::HtpasswdFile;
 
 use crate::{
     config::{Certificate, Config, ConfigError, Driver},
-    tls::Acceptor,
+    tls::{self, Acceptor},
 };
 
 /// Whether the files that the configuration names are there, and hold what they should. Nothing is
@@ -31,11 +31,8 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
     }
     let mut all_readable = true;
     let mut readable = |key: &str, path: &Path| {
-        let mut byte = [0];
-        if let Err(error) = File::open(path).and_then(|mut file| file.read(&mut byte)) {
-            let path = path.display();
-            let message = format!("{path} cannot be read: {error}; name a file that is there");
-            problems.push(wrong(key, message));
+        if let Err(error) = tls::readable(path) {
+            problems.push(wrong(key, error.to_string()));
             all_readable = false;
         }
     };

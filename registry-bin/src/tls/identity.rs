@@ -22,7 +22,7 @@ pub struct Identity {
     certificate: PathBuf,
     key: PathBuf,
     pair: RwLock<Arc<CertifiedKey>>,
-    /// What the files looked like when they were last read, and what was wrong with them then.
+    /// What the files looked like when they were a pair, and what was wrong with them since.
     read: Mutex<(Stamp, Option<String>)>,
 }
 
@@ -55,17 +55,17 @@ impl Identity {
     }
 
     /// Reads the files again if they are others than before, or in any case. A pair that is not whole,
-    /// since one of them was not written yet, is left alone, and is tried again when it changes.
+    /// since one of them was not written yet, is left alone, and is tried again the next time.
     pub fn reload(&self, in_any_case: bool) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = [look(&self.certificate), look(&self.key)];
         if read.0 == stamp && !in_any_case {
+            read.1 = None;
             return;
         }
-        read.0 = stamp;
         match pem::pair(&self.certificate, &self.key) {
             Ok((pair, notices)) => {
-                read.1 = None;
+                *read = (stamp, None);
                 let changed = pair.cert != self.pair().cert;
                 *self.pair.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
                 if changed {

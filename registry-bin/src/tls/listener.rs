@@ -4,28 +4,28 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
 use registry_core::server::hyper::Listener;
+use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     task::JoinHandle,
     time::timeout,
 };
 use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor as Hello, server::TlsStream};
-use tracing::debug;
+use tracing::{debug, field::display, info};
 
-use super::settings::Acceptor;
+use super::{handshakes::Handshakes, settings::Acceptor};
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How many handshakes go on at once; more wait to be accepted.
+/// How many handshakes go on at once; where there are more, the oldest is cut.
 const HANDSHAKES: usize = 1024;
 
 /// A listener whose connections have shaken hands. A slow client holds up nobody but itself.
@@ -38,38 +38,48 @@ pub struct TlsListener<C> {
 
 impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<C> {
     /// Encrypts the connections of `listener`.
-    pub fn new<L>(mut listener: L, acceptor: Acceptor) -> Self
+    pub fn new<L>(listener: L, acceptor: Acceptor) -> Self
+    where
+        L: Listener<Connection = C> + 'static,
+    {
+        Self::bounded(listener, acceptor, HANDSHAKES)
+    }
+
+    /// The same, with so many handshakes at once.
+    fn bounded<L>(mut listener: L, acceptor: Acceptor, handshakes: usize) -> Self
     where
         L: Listener<Connection = C> + 'static,
     {
         let verifies = acceptor.verifies_clients();
         let (shaken, ready) = mpsc::channel(1);
-        let places = Arc::new(Semaphore::new(HANDSHAKES));
+        let mut handshakes = Handshakes::new(handshakes);
         let accepting = tokio::spawn(async move {
-            loop {
-                let place = Arc::clone(&places).acquire_owned().await;
-                let (stream, peer) = tokio::select! {
-                    accepted = listener.accept() => match accepted {
-                        Ok(accepted) => accepted,
-                        Err(error) => {
-                            debug!(%error, "a connection could not be accepted");
-                            tokio::time::sleep(Duration::from_millis(50)).await;
-                            continue;
-                        }
-                    },
+            // While the server takes none, since it serves as many as it may, more wait to be accepted.
+            while let Ok(room) = shaken.reserve().await {
+                drop(room);
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
                     () = shaken.closed() => return,
                 };
-                let (shaken, acceptor) = (shaken.clone(), acceptor.clone());
-                tokio::spawn(async move {
-                    let _place = place;
-                    match timeout(HANDSHAKE, shake(stream, &acceptor)).await {
-                        // Where nobody takes it any more, it is closed.
-                        Ok(Ok(Some(stream))) => drop(shaken.send((stream, peer)).await),
-                        Ok(Ok(None)) => {}
-                        Ok(Err(error)) => debug!(%error, ?peer, "a handshake failed"),
-                        Err(_) => debug!(?peer, "a handshake took too long"),
+                let (stream, peer) = match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        debug!(%error, "a connection could not be accepted");
+                        if !(is_exhaustion(&error) && handshakes.cut_oldest().await) {
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                        }
+                        continue;
                     }
-                });
+                };
+                let (shaken, acceptor) = (shaken.clone(), acceptor.clone());
+                let handshake = async move {
+                    if let Some(stream) = shake_in_time(stream, peer, &acceptor).await {
+                        // It waits for the server as a task of its own, so that nobody is cut who shook
+                        // hands. Where nobody takes it any more, it is closed.
+                        tokio::spawn(async move { shaken.send((stream, peer)).await });
+                    }
+                };
+                handshakes.begin(peer, handshake).await;
             }
         });
         Self {
@@ -108,6 +118,44 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for TlsListene
 
 /// The type of record that every client which speaks TLS begins with (RFC 8446 §5.1).
 const HANDSHAKE_RECORD: u8 = 22;
+
+/// Whether there are too many open files, here or on the whole machine, or too little memory for one
+/// more. Handshakes that are cut give some back.
+fn is_exhaustion(error: &io::Error) -> bool {
+    let number = Errno::from_io_error(error);
+    number.is_some_and(|number| {
+        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&number)
+    })
+}
+
+/// Shakes hands, and says why not.
+async fn shake_in_time<C>(
+    stream: C,
+    peer: Option<SocketAddr>,
+    acceptor: &Acceptor,
+) -> Option<TlsStream<Begun<C>>>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let error = match timeout(HANDSHAKE, shake(stream, acceptor)).await {
+        Ok(Ok(shaken)) => return shaken,
+        Ok(Err(error)) => error,
+        Err(_) => {
+            debug!(?peer, "a handshake took too long");
+            return None;
+        }
+    };
+    let peer = peer.map(display);
+    let reason = error.get_ref().and_then(|error| error.downcast_ref());
+    match reason {
+        // Its owner learns nothing but that, so who asks the operator must be told.
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            info!(%reason, peer, "TLS: the certificate of a client was refused");
+        }
+        _ => debug!(%error, peer, "a handshake failed"),
+    }
+    None
+}
 
 /// Shakes hands; `None` when all that was to be said was said.
 async fn shake<C>(mut stream: C, acceptor: &Acceptor) -> io::Result<Option<TlsStream<Begun<C>>>>
@@ -201,5 +249,169 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Begun<C> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path, sync::Arc};
+
+    use rustls::{
+        ClientConfig, RootCertStore,
+        pki_types::{CertificateDer, ServerName},
+        version::TLS12,
+    };
+    use tempfile::TempDir;
+    use tokio::io::{DuplexStream, duplex};
+    use tokio_rustls::{TlsConnector, client};
+
+    use super::*;
+    use crate::{
+        config::{Certificate, Tls, TlsVersion},
+        tls::pem,
+    };
+
+    /// Less than handshakes may take, so that none of them ended by itself.
+    const SOON: Duration = Duration::from_secs(5);
+
+    /// A listener to which the test brings what is accepted.
+    struct Brought(mpsc::UnboundedReceiver<io::Result<DuplexStream>>);
+
+    impl Listener for Brought {
+        type Connection = DuplexStream;
+
+        async fn accept(&mut self) -> io::Result<(DuplexStream, Option<SocketAddr>)> {
+            match self.0.recv().await {
+                Some(brought) => Ok((brought?, None)),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    struct Bench {
+        listener: TlsListener<DuplexStream>,
+        bring: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+        client: TlsConnector,
+        _home: TempDir,
+    }
+
+    impl Bench {
+        /// With so many handshakes at once.
+        fn new(handshakes: usize) -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let names = ["localhost".to_owned()];
+            let made = rcgen::generate_simple_self_signed(names).unwrap();
+            let (certificate, key) = (home.path().join("c"), home.path().join("k"));
+            fs::write(&certificate, made.cert.pem()).unwrap();
+            fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+            let acceptor = acceptor(&certificate, &key);
+            let (bring, brought) = mpsc::unbounded_channel();
+            Self {
+                listener: TlsListener::bounded(Brought(brought), acceptor, handshakes),
+                bring,
+                client: connector(made.cert.der().clone()),
+                _home: home,
+            }
+        }
+
+        fn connect(&self) -> DuplexStream {
+            let (ours, theirs) = duplex(16 * 1024);
+            self.bring.send(Ok(theirs)).unwrap();
+            ours
+        }
+
+        /// A client that begins a handshake and says no more.
+        async fn half(&self) -> DuplexStream {
+            let mut stream = self.connect();
+            stream.write_all(&[22, 3, 1]).await.unwrap();
+            stream
+        }
+
+        async fn whole(&self) -> io::Result<client::TlsStream<DuplexStream>> {
+            let name = ServerName::try_from("localhost").unwrap();
+            let shaken = self.client.connect(name, self.connect());
+            timeout(SOON, shaken).await.expect("it is held up")
+        }
+    }
+
+    fn acceptor(certificate: &Path, key: &Path) -> Acceptor {
+        let tls = Tls {
+            certificate: Certificate::Files {
+                certificate: certificate.to_owned(),
+                key: key.to_owned(),
+            },
+            clients: None,
+            minimum: TlsVersion::Tls12,
+            cipher_suites: Vec::new(),
+        };
+        Acceptor::new(&tls, false).unwrap()
+    }
+
+    fn connector(authority: CertificateDer<'static>) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority).unwrap();
+        // In this version the server has the last word: where a client is ready, it is as well.
+        let config = ClientConfig::builder_with_provider(Arc::new(pem::provider()))
+            .with_protocol_versions(&[&TLS12])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config).into()
+    }
+
+    async fn served(bench: &mut Bench) {
+        let accepted = timeout(SOON, bench.listener.accept()).await;
+        accepted.expect("nobody shook hands").unwrap();
+    }
+
+    async fn is_cut(stream: &mut DuplexStream) {
+        let read = timeout(SOON, stream.read_u8()).await;
+        read.expect("it is open").unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn who_ends_no_handshake_makes_room_for_others() {
+        let mut bench = Bench::new(2);
+        for _ in 0..3 {
+            let [mut first, mut second] = [bench.half().await, bench.half().await];
+            let mut third = bench.half().await;
+            is_cut(&mut first).await;
+            bench.whole().await.unwrap();
+            is_cut(&mut second).await;
+            served(&mut bench).await;
+            third.write_all(&[1]).await.expect("it is not cut");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_shook_hands_waits_for_the_server_and_is_not_cut() {
+        let mut bench = Bench::new(1);
+        let mut clients = Vec::new();
+        // One is ready for the server, and a second waits behind it, before no more is accepted.
+        for _ in 0..2 {
+            clients.push(bench.whole().await.unwrap());
+        }
+        let mut next = bench.half().await;
+        for _ in 0..2 {
+            served(&mut bench).await;
+        }
+        clients.push(bench.whole().await.unwrap());
+        is_cut(&mut next).await;
+        served(&mut bench).await;
+    }
+
+    #[tokio::test]
+    async fn where_files_are_out_a_handshake_gives_its_own_back() {
+        let bench = Bench::new(8);
+        let (mut first, mut second) = (bench.half().await, bench.half().await);
+        let error = io::Error::from_raw_os_error(Errno::MFILE.raw_os_error());
+        bench.bring.send(Err(error)).unwrap();
+        is_cut(&mut first).await;
+        bench
+            .bring
+            .send(Err(io::ErrorKind::ConnectionAborted.into()))
+            .unwrap();
+        bench.whole().await.unwrap();
+        second.write_all(&[1]).await.expect("it is not cut");
     }
 }

@@ -6,11 +6,14 @@
 mod acme;
 mod clients;
 mod facts;
+mod file;
+mod handshakes;
 mod identity;
 mod listener;
 mod pem;
 mod settings;
 
+pub(crate) use self::file::readable;
 pub use self::{
     facts::Facts,
     identity::Identity,

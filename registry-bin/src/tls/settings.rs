@@ -152,11 +152,9 @@ impl Source {
             TlsVersion::Tls13 => &[&TLS13],
         };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_protocol_versions(versions).map_err(|_| {
-            let message = "none of them is for a version that is allowed; add TLS_AES_128_GCM_SHA256, or \
-                           remove the list";
-            TlsError::CipherSuites(message.to_owned())
-        })?;
+        let builder = builder
+            .with_protocol_versions(versions)
+            .map_err(|error| TlsError::CipherSuites(error.to_string()))?;
         let builder = match &tls.clients {
             None => builder.with_no_client_auth(),
             Some(clients) => {
@@ -176,6 +174,8 @@ impl Source {
     }
 }
 
+/// Those of TLS 1.3 are safe, all of them, and lists are written for older versions: one that names none
+/// of them leaves them on, as in Distribution.
 fn cipher_suites(tls: &Tls) -> Result<Vec<SupportedCipherSuite>, TlsError> {
     let all = pem::provider().cipher_suites;
     if tls.cipher_suites.is_empty() {
@@ -198,7 +198,16 @@ fn cipher_suites(tls: &Tls) -> Result<Vec<SupportedCipherSuite>, TlsError> {
             TlsError::CipherSuites(format!("{wanted} is not offered; those that are: {known}"))
         })
     };
-    tls.cipher_suites.iter().map(find).collect()
+    let mut named: Vec<_> = tls
+        .cipher_suites
+        .iter()
+        .map(find)
+        .collect::<Result<_, _>>()?;
+    if named.iter().all(|suite| suite.tls13().is_none()) {
+        let newest = all.iter().filter(|suite| suite.tls13().is_some());
+        named.splice(0..0, newest.copied());
+    }
+    Ok(named)
 }
 
 /// Why there is no TLS.

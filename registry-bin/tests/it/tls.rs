@@ -5,6 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -29,6 +30,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    sign::{CertifiedKey, SingleCertAndKey},
     version::TLS12,
 };
 use tempfile::TempDir;
@@ -145,9 +147,10 @@ impl Client {
             Some((certificate, key)) => {
                 let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-                builder
-                    .with_client_auth_cert(vec![certificate], key)
-                    .unwrap()
+                let key = ring::sign::any_supported_type(&key).unwrap();
+                // It is not looked at here, so that it can be one that rustls does not like.
+                let own = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+                builder.with_client_cert_resolver(Arc::new(own))
             }
         };
         config.alpn_protocols = self.protocols.clone();
@@ -266,9 +269,29 @@ fn versions_and_cipher_suites() {
 
     let suite = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
     let program = bench.start(&[("REGISTRY_HTTP_TLS_CIPHERSUITES", &format!("[{suite}]"))]);
-    let stream = bench.client().connect(&program).unwrap();
-    let agreed = stream.conn.negotiated_cipher_suite().unwrap();
-    assert_eq!(agreed.suite().as_str(), Some(suite));
+    let agreed = |client: &Client, program: &Program| {
+        let stream = client.connect(program).unwrap();
+        let agreed = stream.conn.negotiated_cipher_suite().unwrap();
+        agreed.suite().as_str().unwrap().to_owned()
+    };
+    assert_eq!(agreed(&old, &program), suite);
+    // A list for older versions leaves the newest on, also where it is the only one.
+    assert!(agreed(&bench.client(), &program).starts_with("TLS13_"));
+    let program = bench.start(&[
+        ("REGISTRY_HTTP_TLS_CIPHERSUITES", &format!("[{suite}]")),
+        ("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3"),
+    ]);
+    assert!(agreed(&bench.client(), &program).starts_with("TLS13_"));
+    assert!(old.connect(&program).is_err());
+    // One that names some of the newest has those alone.
+    let newest = "TLS_CHACHA20_POLY1305_SHA256";
+    let list = format!("[{suite}, {newest}]");
+    let program = bench.start(&[("REGISTRY_HTTP_TLS_CIPHERSUITES", &list)]);
+    let (new, ours) = (agreed(&bench.client(), &program), agreed(&old, &program));
+    assert_eq!(
+        (new.as_str(), ours.as_str()),
+        ("TLS13_CHACHA20_POLY1305_SHA256", suite)
+    );
 }
 
 #[test]
@@ -298,6 +321,38 @@ fn clients_certificates_in_four_modes() {
         assert_eq!(comes_in(None), none, "{mode}");
         assert_eq!(comes_in(Some(&stranger)), strange, "{mode}");
     }
+}
+
+#[test]
+fn the_reason_why_a_clients_certificate_is_refused_is_told() {
+    let bench = Bench::new();
+    let ca = format!("[{}]", bench.ca().display());
+    let program = bench.start(&[("REGISTRY_HTTP_TLS_CLIENTCAS", &ca)]);
+    let pem = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pem");
+    let text = |name| fs::read_to_string(pem.join(name)).unwrap();
+    for (own, reason) in [
+        (Authority::new().pair(), "BadSignature"),
+        (
+            (text("v1.crt"), text("rsa.pkcs8.key")),
+            "UnsupportedCertVersion",
+        ),
+    ] {
+        let mut client = bench.client();
+        client.own = Some(own);
+        assert!(client.get(&program).is_err());
+        program.wait_for(reason);
+    }
+    let log = program.log();
+    let told = log.lines().filter(|line| {
+        line.contains("TLS: the certificate of a client was refused") && line.contains("127.0.0.1:")
+    });
+    assert_eq!(told.count(), 2, "{log}");
+    // Who is no client at all is not told of.
+    drop(bench.client().get(&program));
+    let mut stream = program.connect();
+    stream.write_all(&[22, 9, 9, 0, 1, 0]).unwrap();
+    drop(stream.read_to_end(&mut Vec::new()));
+    assert_eq!(program.log(), log);
 }
 
 /// Lets in who has this certificate.
@@ -416,6 +471,41 @@ fn certificates_change_under_clients_that_pull() {
     assert!(program.log().contains("the certificate was replaced"));
 }
 
+/// Makes a named pipe, to which nobody writes, in the place of a file.
+fn pipe(bench: &Bench, file: &Path) {
+    let pipe = bench.home.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo is everywhere").success());
+    fs::rename(&pipe, file).unwrap();
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
+    let bench = Bench::new();
+    let ca = format!("[{}]", bench.ca().display());
+    let program = bench.start(&[
+        ("REGISTRY_HTTP_TLS_CLIENTCAS", &ca),
+        (
+            "REGISTRY_HTTP_TLS_CLIENTAUTH",
+            "verify-client-cert-if-given",
+        ),
+    ]);
+    let client = bench.client();
+    let first = client.certificate(&program);
+    pipe(&bench, &bench.certificate);
+    pipe(&bench, &bench.ca());
+    program.wait_for("server.crt: is a named pipe, and no file");
+    program.signal("HUP");
+    program.wait_for("ca.crt: is a named pipe, and no file");
+    program.wait_for("TLS certificates: read again");
+    assert_eq!(client.get(&program).unwrap().status, 200);
+    assert_eq!(client.certificate(&program), first);
+    let (certificate, key) = bench.authority.pair();
+    fs::remove_file(&bench.certificate).unwrap();
+    bench.write(&certificate, &key);
+    until("the new one", || client.certificate(&program) != first);
+}
+
 #[test]
 fn a_self_made_certificate_of_version_1_is_served_with_a_warning() {
     let home = TempDir::new().unwrap();
@@ -462,6 +552,17 @@ fn a_check_finds_what_would_stop_the_start() {
         )
     };
     assert_eq!(run(""), (Some(0), String::new()));
+    let key = fs::read(&bench.key).unwrap();
+    pipe(&bench, &bench.key);
+    let (status, told) = run("");
+    assert_eq!(status, Some(78));
+    let said = format!(
+        "c.yml:6: http.tls.key: {}: is a named pipe, and no file",
+        bench.key.display()
+    );
+    assert!(told.contains(&said), "{told}");
+    fs::remove_file(&bench.key).unwrap();
+    fs::write(&bench.key, key).unwrap();
     let (status, told) = run("    ciphersuites: [TLS_NULL]\n");
     assert_eq!(status, Some(78));
     assert!(told.contains("c.yml:7: http.tls.ciphersuites: "), "{told}");

@@ -454,12 +454,17 @@ const TLS: Node = Section(&[
         "key",
         Node::value(
             "none",
-            "the file with the private key, PEM: PKCS#1, PKCS#8 or SEC1; RSA, ECDSA or Ed25519",
+            "the file with the private key, PEM: PKCS#1, PKCS#8 or SEC1; RSA with 2048 to 4096 bits, \
+             ECDSA P-256 or P-384, or Ed25519. (Distribution serves P-521 and other lengths of RSA as well)",
         ),
     ),
     (
         "clientcas",
-        Node::texts("files with the authorities that sign clients' certificates, PEM"),
+        Node::texts(
+            "files with the authorities that sign clients' certificates, PEM. A client's certificate that is \
+             X.509 version 1 is refused, whatever `clientauth` is: issue it with an extension, such as \
+             `extendedKeyUsage=clientAuth`. One with a key of P-521 cannot be used",
+        ),
     ),
     (
         "clientauth",
@@ -479,7 +484,10 @@ const TLS: Node = Section(&[
     ),
     (
         "ciphersuites",
-        Node::texts("the cipher suites to offer, by their IANA names; none is all that are safe"),
+        Node::texts(
+            "the cipher suites to offer, by their IANA names; none is all that are safe. Those of TLS 1.3 \
+             are all offered unless the list names some of them",
+        ),
     ),
     (
         "letsencrypt",

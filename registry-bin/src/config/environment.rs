@@ -47,11 +47,18 @@ pub(crate) fn apply(
                     problems.push(place.problem(&message));
                 }
             }
+            Ok(false) if decides(&path) => problems.push(place.unknown(&path)),
             Ok(false) => warnings.push(not_a_setting(&name)),
             Err(error) => problems.push(error),
         }
     }
     ConfigError::all(problems).map(|()| warnings)
+}
+
+/// Whether a variable of this path is about who comes in or what may be done. There a slip of the pen
+/// must not pass for nothing: it would leave the registry open, or writable.
+fn decides(path: &[&str]) -> bool {
+    matches!(path, ["AUTH" | "STORAGE", _, ..])
 }
 
 /// What to say of a variable that means nothing: and which was meant, maybe.
@@ -60,12 +67,17 @@ fn not_a_setting(name: &str) -> String {
     let known = settings();
     let written = path.replace('_', ".");
     match meant(&written, known.iter().map(String::as_str)) {
-        Some(path) => {
-            let meant = path.replace('.', "_").to_ascii_uppercase();
-            format!("{name}: not a setting, ignored; {PREFIX}{meant} is meant, maybe")
-        }
+        Some(path) => format!(
+            "{name}: not a setting, ignored; {} is meant, maybe",
+            variable(path)
+        ),
         None => format!("{name}: not a setting, ignored"),
     }
+}
+
+/// The name of the variable that sets what is at `path`.
+fn variable(path: &str) -> String {
+    format!("{PREFIX}{}", path.replace('.', "_").to_ascii_uppercase())
 }
 
 /// The paths of all settings.
@@ -225,6 +237,29 @@ impl Place<'_> {
         Ok(text.to_owned())
     }
 
+    /// The error for a variable that leads nowhere: `path` begins with where it got to.
+    fn unknown(&self, path: &[&str]) -> ConfigError {
+        let written = path.join(".").to_ascii_lowercase();
+        let known = settings();
+        let below: Vec<_> = known
+            .iter()
+            .filter_map(|path| Some((path, path.strip_prefix(&self.path)?)))
+            .filter(|(_, rest)| rest.starts_with('.'))
+            .filter(|(path, _)| !known.iter().any(|k| k.starts_with(&format!("{path}."))))
+            .map(|(path, _)| variable(path))
+            .collect();
+        let remedy = match meant(&written, known.iter().map(String::as_str)) {
+            Some(path) => format!("{} is meant, maybe", variable(path)),
+            None if below.is_empty() => format!("{} is meant, maybe", variable(&self.path)),
+            None => format!("the variables here are: {}", below.join(", ")),
+        };
+        ConfigError::new(
+            self.origin.clone(),
+            written,
+            format!("unknown setting; {remedy}"),
+        )
+    }
+
     fn problem(&self, message: &str) -> ConfigError {
         ConfigError::new(self.origin.clone(), &*self.path, message)
     }
@@ -325,20 +360,64 @@ mod tests {
             "REGISTRY_SERVICE_HOST",
             "REGISTRY_HTTP_FOO",
             "REGISTRY_HTTP_ADDR_FOO",
-            "REGISTRY_STORAGE_FILESYSTEM_FOO",
         ] {
             let (root, warnings) = applied(&format!("{name}=tcp://10.0.0.1:5000")).unwrap();
             assert_eq!(warnings, [format!("{name}: not a setting, ignored")]);
             assert_eq!(root, Tree::of_file(FILE, Origin::Defaults).unwrap().root);
         }
-        let (_, warnings) = applied("REGISTRY_STORAGE_DELETE_ENABLE=true").unwrap();
-        assert!(warnings[0].ends_with("; REGISTRY_STORAGE_DELETE_ENABLED is meant, maybe"));
+        let (_, warnings) = applied("REGISTRY_HTTP_ADR=:1").unwrap();
+        assert!(warnings[0].ends_with("; REGISTRY_HTTP_ADDR is meant, maybe"));
         assert!(
             applied("REGISTRY_CONFIGURATION_PATH=x\nPATH=/bin")
                 .unwrap()
                 .1
                 .is_empty()
         );
+    }
+
+    /// Who comes in, and what may be done, is not decided by what means nothing.
+    #[test]
+    fn what_is_unknown_below_storage_and_auth_is_an_error() {
+        let rows = [
+            (
+                "AUTH_HTPASSWD_PATH_FILE",
+                "auth.htpasswd.path.file: unknown setting; REGISTRY_AUTH_HTPASSWD_PATH is meant, maybe",
+            ),
+            (
+                "AUTH_HTPASSWD_FILE",
+                "auth.htpasswd.file: unknown setting; the variables here are: \
+                 REGISTRY_AUTH_HTPASSWD_REALM, REGISTRY_AUTH_HTPASSWD_PATH",
+            ),
+            (
+                "AUTH_HTPASWD_PATH",
+                "auth.htpaswd: no kind of authentication of this registry",
+            ),
+            (
+                "AUTH_NONE_X",
+                "auth.none.x: unknown setting; REGISTRY_AUTH_NONE is meant, maybe",
+            ),
+            (
+                "STORAGE_MAINTENANCE_READONLY_ENABLED_FOO",
+                "storage.maintenance.readonly.enabled.foo: unknown setting; \
+                 REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED is meant, maybe",
+            ),
+            (
+                "STORAGE_DELETE_ENABLE",
+                "storage.delete.enable: unknown setting; REGISTRY_STORAGE_DELETE_ENABLED is meant",
+            ),
+            (
+                "STORAGE_MAINTENANCE_FOO",
+                "storage.maintenance.foo: unknown setting; the variables here are: \
+                 REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED, ",
+            ),
+        ];
+        for (name, start) in rows {
+            let told = applied(&format!("REGISTRY_{name}=true")).unwrap_err();
+            assert!(
+                told.starts_with(&format!("REGISTRY_{name}: {start}")),
+                "{told}"
+            );
+        }
     }
 
     #[test]

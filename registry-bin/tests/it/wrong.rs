@@ -309,6 +309,15 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             "REGISTRY_STORAGE: storage.s3: not supported",
         ),
         (
+            vec![("REGISTRY_AUTH_HTPASSWD_PATH_FILE", "/x")],
+            "REGISTRY_AUTH_HTPASSWD_PATH_FILE: auth.htpasswd.path.file: unknown setting; ",
+        ),
+        (
+            vec![("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED_FOO", "true")],
+            "storage.maintenance.readonly.enabled.foo: unknown setting; \
+             REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED is meant, maybe",
+        ),
+        (
             vec![("REGISTRY_PROXY_REMOTEURL", "x")],
             "REGISTRY_PROXY_REMOTEURL: proxy: not supp",
         ),

@@ -160,7 +160,7 @@ pub enum Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadPurging {
-    /// `age`: how long nothing arrived. Default: 168h.
+    /// `age`: how long nothing arrived. Default: 168h. At least 1s.
     pub age: Duration,
     /// `interval`: how long between two rounds. Default: 24h. At least 1s.
     pub interval: Duration,

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use registry_core::access::Secret;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{
-    duration,
+    duration::{self, Invalid},
     error::{ConfigError, Origin},
     tree::{Tree, join},
 };
@@ -98,12 +98,56 @@ impl<'a> Section<'a> {
     }
 
     /// A length of time.
-    pub(crate) fn duration(&self, key: &str, default: Duration) -> Result<Duration> {
-        let message = "must be a duration such as 168h, 1m30s or 500ms";
-        let found = self.read(key, message, |value| duration::parse(&text(value)?))?;
-        let found = found.unwrap_or(default);
+    pub(crate) fn duration(
+        &self,
+        key: &str,
+        default: Duration,
+        number: BareNumber,
+    ) -> Result<Duration> {
+        let found = match self.value.get(key) {
+            None | Some(Value::Null) => default,
+            Some(Value::Number(written)) => self.nanoseconds(key, written, number)?,
+            Some(value) => match duration::parse(&text(value).unwrap_or_default()) {
+                Ok(found) => found,
+                Err(invalid) => return Err(self.no_duration(key, value, invalid)),
+            },
+        };
         self.noted(key, duration::display(found));
         Ok(found)
+    }
+
+    /// A number where a duration is wanted, as Go takes it.
+    fn nanoseconds(&self, key: &str, written: &Number, number: BareNumber) -> Result<Duration> {
+        let value = Value::Number(written.clone());
+        if written.as_f64().is_some_and(|number| number < 0.0) {
+            return Err(self.no_duration(key, &value, Invalid::Negative));
+        }
+        match (written.as_u64(), number) {
+            (Some(nanoseconds), BareNumber::Nanoseconds) => {
+                let found = Duration::from_nanos(nanoseconds);
+                if !found.is_zero() && found < Duration::from_secs(1) {
+                    let path = join(&self.path, key);
+                    let message = format!(
+                        "{path}: {written} has no unit, so it is nanoseconds; write {written}s for seconds"
+                    );
+                    self.tree.warnings.borrow_mut().push(message);
+                }
+                Ok(found)
+            }
+            _ => Err(self.no_duration(key, &value, Invalid::NoUnit)),
+        }
+    }
+
+    fn no_duration(&self, key: &str, written: &Value, invalid: Invalid) -> ConfigError {
+        let message = match invalid {
+            Invalid::Negative => "must not be negative; write a duration such as 168h".to_owned(),
+            Invalid::NoUnit => {
+                let number = text(written).unwrap_or_default();
+                format!("{number} has no unit; write {number}h for hours, or {number}s for seconds")
+            }
+            Invalid::Syntax => "must be a duration such as 168h, 1m30s or 500ms".to_owned(),
+        };
+        self.error(key, message)
     }
 
     /// One of a few words, the first of which is the default. The empty one is the default too.
@@ -210,6 +254,15 @@ impl<'a> Section<'a> {
             },
         }
     }
+}
+
+/// What a number is where a duration is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BareNumber {
+    /// Nanoseconds: so it is in Distribution, with a setting that is a duration of Go's.
+    Nanoseconds,
+    /// Nothing: Distribution wants a text there.
+    Refused,
 }
 
 /// A scalar as a text. YAML takes `5000` and `true` for something else; where a text is wanted they

@@ -247,3 +247,51 @@ fn deletes_follow_whether_there_is_a_file() {
     let variable = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/v";
     assert_eq!(root(variable).to_str(), Some("/v"));
 }
+
+#[test]
+fn durations_have_their_unit() {
+    let set = |name: &str, value: &str| load(None, &format!("REGISTRY_{name}={value}"));
+    let purging = "STORAGE_MAINTENANCE_UPLOADPURGING";
+    for (key, value, said) in [
+        ("AGE", "168", "168 has no unit; write 168h for hours"),
+        ("AGE", "\"168\"", "168 has no unit; write 168h for hours"),
+        ("AGE", "0", "0 has no unit"),
+        ("AGE", "0s", "must be at least 1s"),
+        ("AGE", "-1h", "must not be negative"),
+        ("AGE", "-1", "must not be negative"),
+        ("INTERVAL", "24", "24 has no unit; write 24h for hours"),
+        ("INTERVAL", "999ms", "must be at least 1s"),
+    ] {
+        let told = set(&format!("{purging}_{key}"), value).unwrap_err();
+        assert!(
+            told.ends_with(said) || told.contains(&format!(": {said}")),
+            "{told}"
+        );
+    }
+    for (value, warned) in [
+        ("60", true),
+        ("60s", false),
+        ("500ms", false),
+        ("2000000000", false),
+        ("0", false),
+    ] {
+        let config = set("HTTP_DRAINTIMEOUT", value).unwrap();
+        let warning =
+            "http.draintimeout: 60 has no unit, so it is nanoseconds; write 60s for seconds";
+        let expected = if warned { vec![warning] } else { Vec::new() };
+        assert_eq!(config.warnings, expected, "{value}");
+    }
+    for (value, said) in [
+        ("\"60\"", "60 has no unit"),
+        ("-1", "must not be negative"),
+        ("-1s", "must not be negative"),
+    ] {
+        let told = set("HTTP_DRAINTIMEOUT", value).unwrap_err();
+        assert!(told.contains(said), "{told}");
+    }
+    let told = set("HEALTH_STORAGEDRIVER_INTERVAL", "10").unwrap_err();
+    assert!(
+        told.contains("must be at least 1s; with its unit"),
+        "{told}"
+    );
+}

@@ -19,6 +19,8 @@ pub(crate) struct Tree {
     pub(crate) overrides: BTreeMap<String, String>,
     /// What was read so far, with defaults filled in.
     pub(crate) resolved: RefCell<Resolved>,
+    /// What is fine and still a mistake, maybe: found while it was read.
+    pub(crate) warnings: RefCell<Vec<String>>,
     base: Origin,
     lines: Lines,
 }
@@ -61,6 +63,7 @@ impl Tree {
             root: Value::Object(Map::new()),
             overrides: BTreeMap::new(),
             resolved: RefCell::default(),
+            warnings: RefCell::default(),
             base: Origin::Defaults,
             lines: Lines::default(),
         }

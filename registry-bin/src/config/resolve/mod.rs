@@ -11,7 +11,10 @@ use tracing::level_filters::LevelFilter;
 use super::{
     AccessFormat, Class, Config, ConfigError, Driver, Environment, Htpasswd, Http, Indexes, Listen,
     Log, LogFormatter, LogLevel, References, Source, Storage, StorageHealth, UploadPurging,
-    Validation, reader::Section, schema::BESIDE_THE_DRIVER, tree::Tree,
+    Validation,
+    reader::{BareNumber, Section},
+    schema::BESIDE_THE_DRIVER,
+    tree::Tree,
 };
 use crate::{telemetry::Levels, trusted::TrustedPeers};
 
@@ -25,7 +28,7 @@ const THREADS: usize = 100;
 const FEWEST_THREADS: usize = 25;
 const PURGE_AGE: Duration = Duration::from_secs(168 * 3600);
 const PURGE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+const SHORTEST: Duration = Duration::from_secs(1);
 const DRAIN: Duration = Duration::from_secs(5);
 const HEALTH_INTERVAL: Duration = Duration::from_secs(10);
 const HEALTH_THRESHOLD: usize = 3;
@@ -48,6 +51,7 @@ pub(crate) fn config(
     let classes = classes(&root.section("policy")?.section("repository")?)?;
     let catalog_entries = root.section("catalog")?.count("maxentries", ENTRIES)?;
     let tag_entries = root.section("tags")?.count("maxtags", ENTRIES)?;
+    warnings.extend(tree.warnings.take());
     Ok(Config {
         source,
         warnings,
@@ -215,14 +219,21 @@ fn data_home(environment: &Environment) -> Option<PathBuf> {
 fn upload_purging(purging: &Section<'_>) -> Result<Option<UploadPurging>> {
     let enabled = purging.boolean("enabled", true)?;
     let settings = UploadPurging {
-        age: purging.duration("age", PURGE_AGE)?,
-        interval: purging.duration("interval", PURGE_INTERVAL)?,
+        age: purging.duration("age", PURGE_AGE, BareNumber::Refused)?,
+        interval: purging.duration("interval", PURGE_INTERVAL, BareNumber::Refused)?,
         dry_run: purging.boolean("dryrun", false)?,
     };
-    if settings.interval < SHORTEST_INTERVAL {
-        return Err(purging.error("interval", "must be at least 1s"));
-    }
+    long_enough(purging, "age", settings.age)?;
+    long_enough(purging, "interval", settings.interval)?;
     Ok(enabled.then_some(settings))
+}
+
+fn long_enough(section: &Section<'_>, key: &str, found: Duration) -> Result<()> {
+    if found >= SHORTEST {
+        return Ok(());
+    }
+    let message = "must be at least 1s; with its unit, since a number alone is nanoseconds";
+    Err(section.error(key, message))
 }
 
 fn auth(root: &Section<'_>) -> Result<Option<Htpasswd>> {
@@ -282,7 +293,7 @@ fn http(http: &Section<'_>) -> Result<Http> {
         prefix,
         secret: http.secret("secret")?,
         relative_urls: http.boolean_if("relativeurls")?,
-        drain: http.duration("draintimeout", DRAIN)?,
+        drain: http.duration("draintimeout", DRAIN, BareNumber::Nanoseconds)?,
         headers: headers(http)?,
         trusted: TrustedPeers::parse(http.strings("trustedproxies")?)
             .map_err(|invalid| http.error("trustedproxies", invalid.to_string()))?,
@@ -367,12 +378,10 @@ fn is_url(text: &str) -> bool {
 fn health(driver: &Section<'_>) -> Result<Option<StorageHealth>> {
     let enabled = driver.boolean("enabled", false)?;
     let settings = StorageHealth {
-        interval: driver.duration("interval", HEALTH_INTERVAL)?,
+        interval: driver.duration("interval", HEALTH_INTERVAL, BareNumber::Nanoseconds)?,
         threshold: driver.count("threshold", HEALTH_THRESHOLD)?,
     };
-    if settings.interval < SHORTEST_INTERVAL {
-        return Err(driver.error("interval", "must be at least 1s"));
-    }
+    long_enough(driver, "interval", settings.interval)?;
     Ok(enabled.then_some(settings))
 }
 

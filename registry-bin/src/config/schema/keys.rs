@@ -253,12 +253,18 @@ const MAINTENANCE: Node = Section(&[
                 "enabled",
                 Node::value("true", "end uploads that nobody goes on with"),
             ),
-            ("age", Node::value("168h", "how long nothing arrived")),
+            (
+                "age",
+                Node::value(
+                    "168h",
+                    "how long nothing arrived; at least `1s`, with its unit: a number alone is refused",
+                ),
+            ),
             (
                 "interval",
                 Node::value(
                     "24h",
-                    "from one round to the next; at least `1s`. The first comes within the first hour, \
+                    "from one round to the next; at least `1s`, with its unit. The first comes within the first hour, \
                      or interval if that is shorter",
                 ),
             ),
@@ -373,7 +379,7 @@ const HTTP: Node = Section(&[
         Node::value(
             "5s",
             "how long requests under way may take after SIGTERM or SIGINT; `0s` cuts them, which is \
-             Distribution's default",
+             Distribution's default. A number without a unit is nanoseconds",
         ),
     ),
     (

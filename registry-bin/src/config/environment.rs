@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     error::{ConfigError, Origin},
     schema::{Node, ROOT},
-    tree::{Tree, check, join, meant, name_the_driver, refused, yaml},
+    tree::{Tree, asks, check, join, meant, name_the_driver, refused, yaml},
 };
 
 /// The variable that names the configuration file.
@@ -39,6 +39,8 @@ pub(crate) fn apply(
             origin: Origin::Variable(name.clone()),
             path: String::new(),
             payload: &value,
+            outside: false,
+            idle: false,
         };
         match place.overwrite(&ROOT, &mut tree.root, &path) {
             Ok(true) => {
@@ -47,6 +49,10 @@ pub(crate) fn apply(
                     problems.push(place.problem(&message));
                 }
             }
+            Ok(false) | Err(_) if place.outside && is_link(&path, &value) => {
+                warnings.push(not_a_setting(&name));
+            }
+            Ok(false) if place.idle => {}
             Ok(false) if decides(&path) => problems.push(place.unknown(&path)),
             Ok(false) => warnings.push(not_a_setting(&name)),
             Err(error) => problems.push(error),
@@ -59,6 +65,31 @@ pub(crate) fn apply(
 /// must not pass for nothing: it would leave the registry open, or writable.
 fn decides(path: &[&str]) -> bool {
     matches!(path, ["AUTH" | "STORAGE", _, ..])
+}
+
+/// Whether a variable is one that Kubernetes or Docker sets for another service whose name begins with
+/// `registry-`: `REGISTRY_REDIS_SERVICE_HOST`, `REGISTRY_REDIS_PORT=tcp://…` and what is like them.
+fn is_link(path: &[&str], value: &str) -> bool {
+    const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
+    // There Distribution takes keys of the operator's choice, so anything may be one.
+    const FREE: [&str; 4] = ["CREDENTIALS", "FIELDS", "HEADERS", "OPTIONS"];
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let protocol = |text: &str| PROTOCOLS.contains(&text);
+    let (service, shape) = match path {
+        [service @ .., "SERVICE", "HOST" | "PORT"] => (service, true),
+        [service @ .., "SERVICE", "PORT", _] => (service, number(value)),
+        [service @ .., "PORT", port, kind, "ADDR" | "PORT" | "PROTO"]
+        | [service @ .., "PORT", port, kind] => (service, number(port) && protocol(kind)),
+        [service @ .., "PORT"] => {
+            let url = value.split_once("://");
+            (
+                service,
+                url.is_some_and(|(kind, _)| protocol(&kind.to_ascii_uppercase())),
+            )
+        }
+        _ => return false,
+    };
+    shape && !service.iter().any(|part| FREE.contains(part))
 }
 
 /// What to say of a variable that means nothing: and which was meant, maybe.
@@ -98,6 +129,10 @@ struct Place<'a> {
     origin: Origin,
     path: String,
     payload: &'a str,
+    /// It left what is honoured.
+    outside: bool,
+    /// It is below what is not honoured, and asks for nothing.
+    idle: bool,
 }
 
 impl Place<'_> {
@@ -109,6 +144,11 @@ impl Place<'_> {
         path: &[&str],
     ) -> Result<bool, ConfigError> {
         if let Node::Refused(remedy) = node {
+            self.outside = true;
+            self.idle = yaml(self.payload).is_ok_and(|value| !asks(&self.path, &value));
+            if self.idle {
+                return Ok(false);
+            }
             return Err(refused(self.origin.clone(), &self.path, remedy));
         }
         let Some((segment, rest)) = path.split_first() else {
@@ -122,15 +162,20 @@ impl Place<'_> {
                 match found {
                     Some((key, node)) => self.descend(node, value, key, rest),
                     None if self.path == "storage" => {
+                        self.outside = true;
                         self.path = join(&self.path, &segment.to_ascii_lowercase());
                         Err(self.problem("no storage driver of this registry; use filesystem"))
                     }
                     None if self.path == "auth" => {
+                        self.outside = true;
                         self.path = join(&self.path, &segment.to_ascii_lowercase());
                         Err(self
                             .problem("no kind of authentication of this registry; use htpasswd"))
                     }
-                    None => Ok(false),
+                    None => {
+                        self.outside = true;
+                        Ok(false)
+                    }
                 }
             }
             Node::Map(_, node) => {
@@ -146,7 +191,10 @@ impl Place<'_> {
                 *value = Value::String(self.content()?);
                 Ok(true)
             }
-            Node::Refused(_) | Node::Value(_) => Ok(false),
+            Node::Refused(_) | Node::Value(_) => {
+                self.outside = true;
+                Ok(false)
+            }
         }
     }
 
@@ -375,6 +423,78 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_asks_for_nothing_is_no_matter() {
+        for variable in [
+            "REGISTRY_PROXY_REMOTEURL=",
+            "REGISTRY_LOG_HOOKS=[]",
+            "REGISTRY_REDIS={}",
+            "REGISTRY_COMPATIBILITY_SCHEMA1_ENABLED=false",
+            "REGISTRY_LOG={hooks: []}",
+        ] {
+            assert_eq!(applied(variable).unwrap().1, [""; 0], "{variable}");
+        }
+    }
+
+    const LINKS: [(&str, &str); 9] = [
+        ("SERVICE_HOST", "10.0.0.1"),
+        ("SERVICE_PORT", "6379"),
+        ("SERVICE_PORT_HTTP", "80"),
+        ("PORT", "tcp://10.0.0.1:6379"),
+        ("PORT_6379_TCP", "tcp://10.0.0.1:6379"),
+        ("PORT_6379_TCP_ADDR", "10.0.0.1"),
+        ("PORT_6379_TCP_PORT", "6379"),
+        ("PORT_6379_TCP_PROTO", "tcp"),
+        ("PORT_53_UDP_PROTO", "udp"),
+    ];
+
+    #[test]
+    fn links_of_other_services_are_ignored() {
+        for service in [
+            "REDIS",
+            "REDIS_0",
+            "PROXY",
+            "AUTH",
+            "STORAGE",
+            "STORAGE_S3",
+            "HTTP",
+            "WEB",
+        ] {
+            for (name, value) in LINKS {
+                let name = format!("REGISTRY_{service}_{name}");
+                let (root, warnings) = applied(&format!("{name}={value}")).unwrap();
+                assert!(warnings[0].starts_with(&format!("{name}: not a setting, ignored")));
+                assert_eq!(root, Tree::of_file(FILE, Origin::Defaults).unwrap().root);
+            }
+        }
+        for (name, value) in [
+            ("AUTH_TOKEN_SERVICE", "r"),
+            ("REDIS_PORT", "6379"),
+            ("REDIS_PORT_6379", "x"),
+            ("REDIS_ADDR", "["),
+        ] {
+            let told = applied(&format!("REGISTRY_{name}={value}")).unwrap_err();
+            assert!(told.contains(": not supported"), "{told}");
+        }
+    }
+
+    /// No key of Distribution's looks like a link, whatever is put where a key is free.
+    #[test]
+    fn a_link_hides_no_key() {
+        for line in include_str!("../../tests/keys/distribution.txt").lines() {
+            let key = line.split('\t').next().unwrap_or_default();
+            let key = key
+                .replace("[]", "0")
+                .replace('.', "_")
+                .to_ascii_uppercase();
+            for (free, value) in LINKS {
+                let name = key.replace('*', free);
+                let path: Vec<_> = name.split('_').collect();
+                assert!(!is_link(&path, value), "{name}={value}");
+            }
+        }
+    }
+
     /// Who comes in, and what may be done, is not decided by what means nothing.
     #[test]
     fn what_is_unknown_below_storage_and_auth_is_an_error() {
@@ -460,7 +580,7 @@ mod tests {
             ),
             (
                 "REGISTRY_LOG",
-                "{hooks: []}",
+                "{hooks: [{type: mail}]}",
                 "REGISTRY_LOG: log.hooks: not supported",
             ),
             (

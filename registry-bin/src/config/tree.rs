@@ -116,7 +116,11 @@ pub(crate) fn check(
     problems: &mut Vec<ConfigError>,
 ) {
     match (node, value) {
-        (Node::Refused(remedy), _) => problems.push(refused(origin(path), path, remedy)),
+        (Node::Refused(remedy), value) => {
+            if asks(path, value) {
+                problems.push(refused(origin(path), path, remedy));
+            }
+        }
         (Node::Section(keys), Value::Object(map)) => {
             for (key, value) in map {
                 let path = join(path, key);
@@ -138,6 +142,26 @@ pub(crate) fn check(
         }
         // A value of another shape is the reader's to complain about.
         (Node::List(..) | Node::Map(..) | Node::Section(_) | Node::Value(_), _) => {}
+    }
+}
+
+/// Whether `value`, below a setting that is not honoured, asks for anything. What is empty or off does
+/// not, as in Distribution; but naming a driver, or a kind of authentication, asks for it.
+pub(crate) fn asks(path: &str, value: &Value) -> bool {
+    if path.starts_with("storage.") || path.starts_with("auth.") {
+        return true;
+    }
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Bool(true) | Value::Number(_) => true,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => list.iter().any(|value| asks(path, value)),
+        Value::Object(map) => {
+            // Only these can be switched off by themselves, there as well.
+            let switch = path.starts_with("log.hooks") || path.starts_with("notifications");
+            let off = switch && map.get("disabled") == Some(&Value::Bool(true));
+            !off && map.values().any(|value| asks(path, value))
+        }
     }
 }
 
@@ -222,10 +246,44 @@ mod tests {
                     }
                 )
             });
+            let file = format!("{} {{a: [{{b: 1}}]}}", file.trim_end());
             let told = problems(&format!("version: 0.1\n{file}"));
             let line = 1 + path.split('.').count();
             let start = format!("config.yml:{line}: {path}: not supported");
             assert!(told.starts_with(&start), "{path}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_is_not_refused() {
+        for text in [
+            "redis:",
+            "proxy: {}",
+            "proxy: {remoteurl: '', username: ~}",
+            "notifications: {endpoints: []}",
+            "notifications: {events: {includereferences: false}, endpoints: [{disabled: true, url: x}]}",
+            "middleware: {registry: [], storage: }",
+            "log: {hooks: []}",
+            "log: {hooks: [{type: mail, disabled: true, levels: [panic]}]}",
+            "health: {file: [], http: [], tcp: []}",
+            "compatibility: {schema1: {enabled: false}}",
+            "reporting: {bugsnag: {apikey: ''}}",
+        ] {
+            assert_eq!(problems(text), "", "{text}");
+        }
+        for text in [
+            "redis: {db: 0}",
+            "proxy: {remoteurl: 'https://r'}",
+            "notifications: {endpoints: [{disabled: true, url: x}, {url: y}]}",
+            "middleware: {storage: [{name: redirect, disabled: true}]}",
+            "log: {hooks: [{type: mail}]}",
+            "health: {file: [{file: /a, disabled: true}]}",
+            "compatibility: {schema1: {enabled: true}}",
+            "storage: {s3: }",
+            "auth: {token: }",
+            "auth: silly",
+        ] {
+            assert!(problems(text).contains(": not supported"), "{text}");
         }
     }
 

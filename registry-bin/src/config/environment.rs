@@ -11,9 +11,10 @@ use std::fs;
 use serde_json::{Map, Value};
 
 use super::{
-    error::{ConfigError, Origin},
+    document::Document,
+    error::{ConfigError, Origin, QUOTES},
     schema::{Node, ROOT},
-    tree::{Tree, asks, check, join, meant, name_the_driver, refused, yaml},
+    tree::{Tree, asks, check, join, meant, name_the_driver, refused},
 };
 
 /// The variable that names the configuration file.
@@ -145,7 +146,8 @@ impl Place<'_> {
     ) -> Result<bool, ConfigError> {
         if let Node::Refused(remedy) = node {
             self.outside = true;
-            self.idle = yaml(self.payload).is_ok_and(|value| !asks(&self.path, &value));
+            self.idle = Document::parse(self.payload)
+                .is_ok_and(|document| !asks(&self.path, &document.plain_value()));
             if self.idle {
                 return Ok(false);
             }
@@ -254,11 +256,13 @@ impl Place<'_> {
     }
 
     fn replace(&self, node: &Node, value: &mut Value) -> Result<(), ConfigError> {
-        let mut payload = yaml(self.payload).map_err(|(_, message)| {
-            let remedy = "the value of a variable is YAML, where a text that begins with [ or { or \
-                          holds `: ` needs quotes, as in '[::1]:5000'";
-            self.problem(&format!("{message}; {remedy}"))
+        let document = Document::parse(self.payload).map_err(|wrong| {
+            let message = wrong.message;
+            self.problem(&format!(
+                "{message}; the value of a variable is YAML: {QUOTES}"
+            ))
         })?;
+        let mut payload = document.value(node);
         if self.path == "storage" || self.path == "auth" {
             name_the_driver(&mut payload);
         }

@@ -4,10 +4,10 @@
 //! together. Whatever of it cannot be honoured stops the start, by name. The reference is
 //! `docs/reference/configuration.md`.
 
+mod document;
 mod duration;
 mod environment;
 mod error;
-mod lines;
 #[cfg(test)]
 mod odd;
 mod reader;

@@ -8,7 +8,7 @@ use serde_json::{Number, Value};
 
 use super::{
     duration::{self, Invalid},
-    error::{ConfigError, Origin},
+    error::{ConfigError, Origin, QUOTES},
     tree::{Tree, join},
 };
 
@@ -123,9 +123,11 @@ impl<'a> Section<'a> {
             return Err(self.no_duration(key, &value, Invalid::Negative));
         }
         match (written.as_u64(), number) {
+            // Nothing is nothing in every unit.
+            (Some(0), _) => Ok(Duration::ZERO),
             (Some(nanoseconds), BareNumber::Nanoseconds) => {
                 let found = Duration::from_nanos(nanoseconds);
-                if !found.is_zero() && found < Duration::from_secs(1) {
+                if found < Duration::from_secs(1) {
                     let path = join(&self.path, key);
                     let message = format!(
                         "{path}: {written} has no unit, so it is nanoseconds; write {written}s for seconds"
@@ -236,7 +238,7 @@ impl<'a> Section<'a> {
 
     /// A text, without a note of it. An empty one is none.
     pub(crate) fn written(&self, key: &str) -> Result<Option<String>> {
-        let found = self.read(key, "must be a text", text)?;
+        let found = self.read(key, &format!("must be a text; {QUOTES}"), text)?;
         Ok(found.filter(|text| !text.is_empty()))
     }
 
@@ -265,8 +267,7 @@ pub(crate) enum BareNumber {
     Refused,
 }
 
-/// A scalar as a text. YAML takes `5000` and `true` for something else; where a text is wanted they
-/// are texts.
+/// A scalar as a text. (What is a text by the table of keys is one by now, as it was written.)
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(value) => Some(value.to_string()),

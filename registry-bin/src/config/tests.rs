@@ -255,7 +255,7 @@ fn durations_have_their_unit() {
     for (key, value, said) in [
         ("AGE", "168", "168 has no unit; write 168h for hours"),
         ("AGE", "\"168\"", "168 has no unit; write 168h for hours"),
-        ("AGE", "0", "0 has no unit"),
+        ("AGE", "0", "must be at least 1s"),
         ("AGE", "0s", "must be at least 1s"),
         ("AGE", "-1h", "must not be negative"),
         ("AGE", "-1", "must not be negative"),
@@ -294,4 +294,41 @@ fn durations_have_their_unit() {
         told.contains("must be at least 1s; with its unit"),
         "{told}"
     );
+}
+
+/// YAML takes them for numbers and truth values; whoever wrote them did not.
+#[test]
+fn texts_are_as_they_were_written() {
+    let text = "version: 0.1\nstorage: {filesystem: {rootdirectory: 010}}\nauth: {htpasswd: {realm: 1e5, \
+                path: 0x10}}\nhttp: {headers: {X-T: [1.10, 0123, 1e3, yes, 0x1F, 1_000, off]}, tls: \
+                {certificate: 1.10, key: 1_0}}\nlog: {fields: {a: 1.10}}\n";
+    let config = load(
+        Some(text),
+        "REGISTRY_HTTP_HEADERS_X-T_7=1.20\nREGISTRY_HTTP_TLS_KEY=0o7 # c",
+    )
+    .unwrap();
+    let headers: Vec<_> = config
+        .http
+        .headers
+        .iter()
+        .map(|(_, value)| value.to_str().unwrap())
+        .collect();
+    assert_eq!(
+        headers,
+        ["1.10", "0123", "1e3", "yes", "0x1F", "1_000", "off", "1.20"]
+    );
+    let auth = config.auth.unwrap();
+    assert_eq!(
+        (auth.realm.as_str(), auth.path.to_str()),
+        ("1e5", Some("0x10"))
+    );
+    let values = config.resolved.values();
+    for (path, written) in [
+        ("storage.filesystem.rootdirectory", "010"),
+        ("http.tls.certificate", "1.10"),
+        ("http.tls.key", "0o7"),
+        ("log.fields.a", "1.10"),
+    ] {
+        assert_eq!(values.get(path), Some(&written.into()), "{path}");
+    }
 }

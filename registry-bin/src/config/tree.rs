@@ -5,8 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 use serde_json::{Map, Value};
 
 use super::{
+    document::{Document, Lines, NotYaml},
     error::{ConfigError, Origin},
-    lines::Lines,
     resolved::Resolved,
     schema::{BESIDE_THE_DRIVER, Node, ROOT},
 };
@@ -28,13 +28,14 @@ pub(crate) struct Tree {
 impl Tree {
     /// The tree of a file, each of whose keys is one that is honoured.
     pub(crate) fn of_file(text: &str, base: Origin) -> Result<Self, ConfigError> {
-        let mut root = yaml(text).map_err(|(line, message)| {
+        let document = Document::parse(text).map_err(|NotYaml { line, message }| {
             let origin = match &base {
                 Origin::File(path, _) => Origin::File(path.clone(), line),
                 other => other.clone(),
             };
             ConfigError::new(origin, "", message)
         })?;
+        let mut root = document.value(&ROOT);
         if !matches!(root, Value::Object(_)) {
             let message = "not a configuration: it has no keys; it must begin with `version: 0.1`";
             return Err(ConfigError::new(base, "", message));
@@ -46,7 +47,7 @@ impl Tree {
         }
         let tree = Self {
             root,
-            lines: Lines::of(text),
+            lines: document.lines(),
             base,
             ..Self::empty()
         };
@@ -86,17 +87,6 @@ impl Tree {
             other => other.clone(),
         }
     }
-}
-
-/// Parses YAML. A failure has a line, where that is known, and what is wrong.
-pub(crate) fn yaml(text: &str) -> Result<Value, (Option<u64>, String)> {
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let line = error.location().map(|location| location.line());
-        (line, format!("not YAML: {error}"))
-    })
 }
 
 /// `storage: inmemory` is short for `storage: {inmemory: {}}`, and so is `auth: htpasswd`.
@@ -309,7 +299,11 @@ mod tests {
             ),
             ("- 1", "config.yml: not a configuration"),
             ("a: [", "config.yml:1: not YAML"),
-            ("http: {}\nhttp: {}", "config.yml:2: not YAML"),
+            (
+                "http: {}\nhttp: {}",
+                "config.yml:2: `http` is written twice",
+            ),
+            ("http: {}\n---\nhttp: {}", "config.yml:3: a second document"),
         ];
         for (text, start) in rows {
             let told = problems(text);

@@ -275,7 +275,10 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             "health: {storagedriver: {interval: 1ms}}",
             ":3: health.storagedriver.interval: must",
         ),
-        ("http: {}\nhttp: {}", ":4: not YAML"),
+        (
+            "http: {}\nhttp: {}",
+            ":4: `http` is written twice in one section; keep one",
+        ),
         ("a: [", "not YAML"),
     ];
     for (line, said) in rows {
@@ -299,6 +302,11 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
         (
             vec![("REGISTRY_HTTP_ADDR", "[::1]:5000")],
             "REGISTRY_HTTP_ADDR: http.addr: not YAML",
+        ),
+        (
+            vec![("REGISTRY_HTTP_PREFIX", "Registry: mine")],
+            "REGISTRY_HTTP_PREFIX: http.prefix: must be a text; a text that begins with [ or { or holds `: ` \
+             needs quotes, as in",
         ),
         (
             vec![("REGISTRY_HTTP_SECRET_FILE", "/absent")],

@@ -216,6 +216,22 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             ":3: http.tls.minimumtls: tls1.0 is not supported: it is broken",
         ),
         (
+            "http: {addr: 'tcp://127.0.0.1:5999'}",
+            ":3: http.addr: must be a host and a port up to 65535, such as 127.0.0.1:5000",
+        ),
+        (
+            "http: {addr: '*:5999'}",
+            ":3: http.addr: must be a host and a port",
+        ),
+        (
+            "http: {addr: '127.0.0.1:65536'}",
+            ":3: http.addr: must be a host and a port",
+        ),
+        (
+            "http: {addr: '127.0.0.1:5000', debug: {addr: ':5000'}}",
+            ":3: http.debug.addr: is the address of http.addr, too; choose another port",
+        ),
+        (
             "http: {debug: {addr: x}}",
             ":3: http.debug.addr: must be a host",
         ),

@@ -16,7 +16,7 @@ use super::{
     schema::BESIDE_THE_DRIVER,
     tree::Tree,
 };
-use crate::{telemetry::Levels, trusted::TrustedPeers};
+use crate::{listen::host_and_port, telemetry::Levels, trusted::TrustedPeers};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -287,8 +287,8 @@ fn http(http: &Section<'_>) -> Result<Http> {
     {
         return Err(http.error("prefix", "must begin with a slash, such as /registry/"));
     }
+    let listen = listen(http)?;
     Ok(Http {
-        listen: listen(http)?,
         host,
         prefix,
         secret: http.secret("secret")?,
@@ -300,7 +300,8 @@ fn http(http: &Section<'_>) -> Result<Http> {
         tls: tls::tls(&http.section("tls")?)?,
         http2: !http.section("http2")?.boolean("disabled", false)?,
         h2c: http.section("h2c")?.boolean("enabled", true)?,
-        debug: debug(&http.section("debug")?)?,
+        debug: debug(&http.section("debug")?, &listen)?,
+        listen,
     })
 }
 
@@ -314,36 +315,49 @@ fn listen(http: &Section<'_>) -> Result<Listen> {
         };
     }
     let address = http.text_or("addr", ADDRESS)?;
-    if is_address(&address) {
+    if host_and_port(&address).is_some() {
         return Ok(Listen::Tcp(address));
     }
-    let message = "must be a host and a port, such as 127.0.0.1:5000, or :5000 for every interface";
-    Err(http.error("addr", message))
+    Err(http.error("addr", no_address("5000")))
 }
 
-fn is_address(address: &str) -> bool {
-    let port = address
-        .rsplit_once(':')
-        .map(|(_, port)| port.parse::<u16>());
-    matches!(port, Some(Ok(_)))
+fn no_address(port: &str) -> String {
+    format!(
+        "must be a host and a port up to 65535, such as 127.0.0.1:{port}, '[::1]:{port}', or :{port} for \
+         every interface; no URL, and no `*`"
+    )
 }
 
-fn debug(debug: &Section<'_>) -> Result<Option<String>> {
+/// Whether both cannot be listened on.
+fn is_same(one: &str, other: &str) -> bool {
+    let (Some((one, port)), Some((other, same))) = (host_and_port(one), host_and_port(other))
+    else {
+        return false;
+    };
+    let everywhere = |host: &str| matches!(host, "" | "0.0.0.0" | "::");
+    let hosts = one.eq_ignore_ascii_case(other) || everywhere(one) || everywhere(other);
+    port == same && port != 0 && hosts
+}
+
+fn debug(debug: &Section<'_>, listen: &Listen) -> Result<Option<String>> {
     let prometheus = debug.section("prometheus")?;
     if prometheus.boolean("enabled", false)? {
         let message = "metrics come with a later release; write false, or remove it";
         return Err(prometheus.error("enabled", message));
     }
     prometheus.text("path")?;
-    let address = debug.text("addr")?;
-    if address
-        .as_deref()
-        .is_some_and(|address| !is_address(address))
-    {
-        let message = "must be a host and a port, such as 127.0.0.1:5001";
+    let Some(address) = debug.text("addr")? else {
+        return Ok(None);
+    };
+    if host_and_port(&address).is_none() {
+        return Err(debug.error("addr", no_address("5001")));
+    }
+    if matches!(listen, Listen::Tcp(taken) if is_same(taken, &address)) {
+        let message =
+            "is the address of http.addr, too; choose another port, such as 127.0.0.1:5001";
         return Err(debug.error("addr", message));
     }
-    Ok(address)
+    Ok(Some(address))
 }
 
 fn headers(http: &Section<'_>) -> Result<Vec<(HeaderName, HeaderValue)>> {

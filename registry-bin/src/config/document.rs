@@ -126,6 +126,11 @@ fn message(error: &Error) -> String {
 pub(super) struct Lines(BTreeMap<String, u64>);
 
 impl Lines {
+    /// Whether there is a setting at `path` itself.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
     /// The line of the setting at `path`, or of the nearest one that it is in.
     pub(super) fn at(&self, mut path: &str) -> Option<u64> {
         loop {

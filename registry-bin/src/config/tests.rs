@@ -332,3 +332,24 @@ fn texts_are_as_they_were_written() {
         assert_eq!(values.get(path), Some(&written.into()), "{path}");
     }
 }
+
+/// What a variable makes of a list is said of the variable, not of the file that has no such list.
+#[test]
+fn an_entry_of_a_list_is_of_its_variable() {
+    let file = Some("version: 0.1\nstorage: inmemory\nhttp: {tls: {minimumtls: tls1.2}}\n");
+    let told = load(file, "REGISTRY_HTTP_TLS_CLIENTCAS_0=/x").unwrap_err();
+    let start = "REGISTRY_HTTP_TLS_CLIENTCAS_0: http.tls.clientcas: is without effect";
+    assert!(told.starts_with(start), "{told}");
+    let variables = "REGISTRY_HTTP_TLS_CLIENTCAS=[]\nREGISTRY_HTTP_TLS_CLIENTCAS_0=/x";
+    let told = load(file, variables).unwrap_err();
+    assert!(
+        told.starts_with("REGISTRY_HTTP_TLS_CLIENTCAS: http"),
+        "{told}"
+    );
+    let file = Some("version: 0.1\nstorage: inmemory\nhttp: {tls: {clientcas: [/y]}}\n");
+    let told = load(file, "REGISTRY_HTTP_TLS_CLIENTCAS_1=/x").unwrap_err();
+    assert!(
+        told.starts_with("c.yml:3: http.tls.clientcas: is without"),
+        "{told}"
+    );
+}

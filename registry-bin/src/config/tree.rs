@@ -72,6 +72,11 @@ impl Tree {
 
     /// Where the setting at `path` was written: by the nearest variable, or in the file.
     pub(crate) fn origin(&self, path: &str) -> Origin {
+        if !self.lines.has(path)
+            && let Some(variable) = self.of_an_entry(path)
+        {
+            return Origin::Variable(variable.clone());
+        }
         let mut nearest = path;
         loop {
             if let Some(variable) = self.overrides.get(nearest) {
@@ -86,6 +91,22 @@ impl Tree {
             Origin::File(file, _) => Origin::File(file.clone(), self.lines.at(path)),
             other => other.clone(),
         }
+    }
+
+    /// The first variable that sets an entry of the list at `path`, if there is none for all of it.
+    fn of_an_entry(&self, path: &str) -> Option<&String> {
+        let entry = |(set, _): &(&String, &String)| {
+            let rest = set
+                .strip_prefix(path)
+                .and_then(|rest| rest.strip_prefix('.'));
+            rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        let all = self.overrides.contains_key(path);
+        let mut entries = self.overrides.iter();
+        entries
+            .find(entry)
+            .filter(|_| !all)
+            .map(|(_, variable)| variable)
     }
 }
 

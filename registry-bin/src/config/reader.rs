@@ -78,7 +78,7 @@ impl<'a> Section<'a> {
     pub(crate) fn secret(&self, key: &str) -> Result<Option<Secret>> {
         let found = self.written(key)?.map(Secret::new);
         let mut resolved = self.tree.resolved.borrow_mut();
-        resolved.note_secret(join(&self.path, key), found.is_some(), self.origin(key));
+        resolved.note_secret(&self.path, key, found.is_some(), self.origin(key));
         Ok(found)
     }
 
@@ -224,8 +224,14 @@ impl<'a> Section<'a> {
     pub(crate) fn noted<T: Serialize>(&self, key: &str, found: T) -> T {
         let value = serde_json::to_value(&found).unwrap_or_default();
         let mut resolved = self.tree.resolved.borrow_mut();
-        resolved.note(join(&self.path, key), value, self.origin(key));
+        resolved.note(&self.path, key, value, self.origin(key));
         found
+    }
+
+    /// Leaves the default of a key out of what is shown; of no key, those of the whole section.
+    pub(crate) fn is_off(&self, key: Option<&str>) {
+        let path = key.map_or_else(|| self.path.clone(), |key| join(&self.path, key));
+        self.tree.resolved.borrow_mut().forget_defaults(&path);
     }
 
     fn origin(&self, key: &str) -> Origin {

@@ -51,6 +51,7 @@ fn shown(config: &Config) -> String {
 fn without_anything() {
     let config = load(None, "").unwrap();
     let expected = "\
+version: \"0.1\"|default
 log:|
   level: \"info\"|default
   accesslog:|
@@ -78,9 +79,6 @@ http:|
   net: \"tcp\"|default
   addr: \"127.0.0.1:5000\"|default
   draintimeout: \"5s\"|default
-  tls:|
-    clientauth: \"require-and-verify-client-cert\"|default
-    minimumtls: \"tls1.2\"|default
   http2:|
     disabled: false|default
   h2c:|
@@ -155,6 +153,9 @@ catalog: {maxentries: 10}
 tags: {maxtags: 20}
 ";
 
+const ACME: &str = "version: 0.1\nstorage: inmemory\nhttp: {tls: {letsencrypt: {cachefile: /c, email: a@b.c, \
+                    hosts: [a.b], directoryurl: 'https://d', directoryca: /ca}}}\n";
+
 #[test]
 fn with_everything() {
     let mut config = load(Some(EVERYTHING), "").unwrap();
@@ -184,12 +185,12 @@ fn the_table_and_the_reader_agree() {
     }
     let mut settings = Vec::new();
     collect(&ROOT, "", &mut settings);
-    let acme = "version: 0.1\nstorage: inmemory\nhttp: {tls: {letsencrypt: {cachefile: /c, email: \
-                a@b.c, hosts: [a.b], directoryurl: 'https://d', directoryca: /ca}}}\n";
     let read = |config: Config| config.resolved.values();
     let mut seen = read(load(Some(EVERYTHING), "").unwrap());
-    seen.append(&mut read(load(Some(acme), "").unwrap()));
-    let plain = read(load(None, "").unwrap());
+    seen.append(&mut read(load(Some(ACME), "").unwrap()));
+    let mut plain = read(load(None, "").unwrap());
+    let tls = "REGISTRY_HTTP_TLS={certificate: /c, key: /k, clientcas: [/a]}";
+    plain.append(&mut read(load(None, tls).unwrap()));
     for (path, setting) in settings {
         let below = |known: &&String| known.starts_with(&format!("{path}."));
         let there = seen.contains_key(&path) || seen.keys().any(|known| below(&known));
@@ -352,4 +353,24 @@ fn an_entry_of_a_list_is_of_its_variable() {
         told.starts_with("c.yml:3: http.tls.clientcas: is without"),
         "{told}"
     );
+}
+
+/// What is printed can be a configuration, and comes to the same.
+#[test]
+fn what_is_shown_comes_to_the_same() {
+    let tls = "version: 0.1\nstorage: {filesystem: }\nhttp: {tls: {certificate: /c, key: /k}}\n";
+    let odd = "version: 0.1\nstorage: inmemory\nauth: none\nlog: {fields: {service.name: 1.10, '1: #': 5, 'no': x}, \
+               levels: {'a::b': warn}}\nhttp: {draintimeout: 60, headers: {X-A: [off, '\"']}}\n";
+    let files = STOCK.into_iter().chain([EVERYTHING, ACME, tls, odd]);
+    for file in files.map(Some).chain([None]) {
+        let mut config = load(file, "").unwrap();
+        let shown = config.resolved.to_string();
+        let mut again = load(Some(&shown), "").unwrap_or_else(|told| panic!("{shown}\n{told}"));
+        for config in [&mut config, &mut again] {
+            config.resolved = Resolved::default();
+            config.source = Source::None;
+            config.warnings = Vec::new();
+        }
+        assert_eq!(format!("{config:?}"), format!("{again:?}"), "{shown}");
+    }
 }

@@ -274,3 +274,27 @@ fn a_configuration_is_shown_and_checked() {
     }
     assert!(!format!("{shown}{told}").contains("hunter2"));
 }
+
+#[test]
+fn what_is_shown_is_a_configuration() {
+    let home = TempDir::new().unwrap();
+    let again = home.path().join("again.yml");
+    let stock = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stock");
+    let mut seen = 0;
+    for file in fs::read_dir(stock).unwrap() {
+        let file = file.unwrap().path();
+        let shown = output(home.path(), &["config", file.to_str().unwrap()], &[]);
+        assert_eq!(shown.status.code(), Some(0), "{}", file.display());
+        fs::write(&again, shown.stdout).unwrap();
+        let checked = output(
+            home.path(),
+            &["config", "--check", again.to_str().unwrap()],
+            &[],
+        );
+        let told = String::from_utf8(checked.stderr).unwrap();
+        // (Their files of users are not here, which is a warning.)
+        assert_eq!(checked.status.code(), Some(0), "{told}");
+        seen += 1;
+    }
+    assert!(seen >= 5, "{seen}");
+}

@@ -69,9 +69,15 @@ pub(crate) fn config(
 }
 
 fn version(root: &Section<'_>, required: bool) -> Result<()> {
-    match root.text("version")?.as_deref() {
-        Some(VERSION) => Ok(()),
-        None if !required => Ok(()),
+    match root.written("version")?.as_deref() {
+        Some(VERSION) => {
+            root.noted("version", VERSION);
+            Ok(())
+        }
+        None if !required => {
+            root.noted("version", VERSION);
+            Ok(())
+        }
         None => Err(root.error("version", "is missing; begin the file with `version: 0.1`")),
         Some(other) => {
             let message = format!("{other} is not supported; this registry knows 0.1");

@@ -148,8 +148,8 @@ pub enum Driver {
         /// `rootdirectory`. Default: `/var/lib/registry` with a configuration file; without one
         /// `$XDG_DATA_HOME/registry`, or `~/.local/share/registry`.
         root: PathBuf,
-        /// `maxthreads`: how many operations on files may run at once. Default: 100. At least 25;
-        /// fewer are taken for 25.
+        /// `maxthreads`: how many operations on files may run at once. Default: 100. Fewer than 25 are
+        /// taken for 25.
         threads: usize,
     },
     /// `storage.inmemory`: this process; gone when it ends.

@@ -84,17 +84,41 @@ impl<'a> Section<'a> {
 
     /// A whole number, at least 1.
     pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize> {
-        let found = self.count_if(key)?;
+        let message = "must be a whole number, at least 1";
+        let found = self.read(key, message, |value| {
+            let count = value.as_u64().filter(|count| *count > 0)?;
+            usize::try_from(count).ok()
+        })?;
         Ok(self.noted(key, found.unwrap_or(default)))
     }
 
-    /// A whole number, at least 1, or none.
-    pub(crate) fn count_if(&self, key: &str) -> Result<Option<usize>> {
-        let message = "must be a whole number, at least 1";
-        self.read(key, message, |value| {
-            let count = value.as_u64().filter(|count| *count > 0)?;
-            usize::try_from(count).ok()
-        })
+    /// Checks a whole number that nothing depends on.
+    pub(crate) fn idle_count(&self, key: &str) -> Result<()> {
+        let message = "must be a whole number, not negative";
+        self.read(key, message, Value::as_u64).map(drop)
+    }
+
+    /// A whole number that is `least` if it is less, as Distribution takes its limits: also as a text,
+    /// and zero and what is below it too.
+    pub(crate) fn limit(&self, key: &str, default: usize, least: usize) -> Result<usize> {
+        let message = format!("must be a whole number; fewer than {least} are taken for {least}");
+        let found = self.read(key, &message, |value| match value {
+            Value::Number(number) if number.is_i64() => {
+                Some(usize::try_from(number.as_i64()?).unwrap_or(0))
+            }
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        })?;
+        let found = found.unwrap_or(default).max(least);
+        Ok(self.noted(key, found))
+    }
+
+    /// A whole number; zero is the default too.
+    pub(crate) fn count_or_zero(&self, key: &str, default: usize) -> Result<usize> {
+        let message = "must be a whole number, not negative; 0 is the default";
+        let found = self.read(key, message, |value| usize::try_from(value.as_u64()?).ok())?;
+        let found = found.filter(|count| *count > 0).unwrap_or(default);
+        Ok(self.noted(key, found))
     }
 
     /// A length of time.
@@ -104,16 +128,28 @@ impl<'a> Section<'a> {
         default: Duration,
         number: BareNumber,
     ) -> Result<Duration> {
-        let found = match self.value.get(key) {
-            None | Some(Value::Null) => default,
-            Some(Value::Number(written)) => self.nanoseconds(key, written, number)?,
-            Some(value) => match duration::parse(&text(value).unwrap_or_default()) {
-                Ok(found) => found,
-                Err(invalid) => return Err(self.no_duration(key, value, invalid)),
-            },
-        };
+        let found = self.length(key, number)?.unwrap_or(default);
         self.noted(key, duration::display(found));
         Ok(found)
+    }
+
+    /// A length of time of Go's; zero is the default too.
+    pub(crate) fn duration_or_zero(&self, key: &str, default: Duration) -> Result<Duration> {
+        let found = self.length(key, BareNumber::Nanoseconds)?;
+        let found = found.filter(|found| !found.is_zero()).unwrap_or(default);
+        self.noted(key, duration::display(found));
+        Ok(found)
+    }
+
+    fn length(&self, key: &str, number: BareNumber) -> Result<Option<Duration>> {
+        match self.value.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(written)) => self.nanoseconds(key, written, number).map(Some),
+            Some(value) => match duration::parse(&text(value).unwrap_or_default()) {
+                Ok(found) => Ok(Some(found)),
+                Err(invalid) => Err(self.no_duration(key, value, invalid)),
+            },
+        }
     }
 
     /// A number where a duration is wanted, as Go takes it.
@@ -194,12 +230,18 @@ impl<'a> Section<'a> {
         Ok(entries.map(section).collect())
     }
 
-    /// Keys of the operator's choice, with a text each.
-    pub(crate) fn texts(&self, key: &str) -> Result<BTreeMap<String, String>> {
+    /// Keys of the operator's choice, with a text each; what is a list or a section is its JSON.
+    pub(crate) fn texts_or_json(&self, key: &str) -> Result<BTreeMap<String, String>> {
         let section = self.section(key)?;
-        let text = |key: &String| Ok((key.clone(), section.text(key)?.unwrap_or_default()));
-        let texts: BTreeMap<_, _> = section.keys().map(text).collect::<Result<_>>()?;
-        Ok(texts)
+        let text = |(key, value): (&String, &Value)| {
+            let text = text(value).unwrap_or_else(|| match value {
+                Value::Null => String::new(),
+                nested => nested.to_string(),
+            });
+            (key.clone(), section.noted(key, text))
+        };
+        let fields = section.value.as_object().into_iter().flatten();
+        Ok(fields.map(text).collect())
     }
 
     /// Whether the key is written, and not null.

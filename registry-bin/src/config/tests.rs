@@ -374,3 +374,47 @@ fn what_is_shown_comes_to_the_same() {
         assert_eq!(format!("{config:?}"), format!("{again:?}"), "{shown}");
     }
 }
+
+/// What Distribution takes for a default, or for the least.
+#[test]
+fn numbers_as_distribution_takes_them() {
+    let threads = |value: &str| {
+        let set = format!("REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS={value}");
+        load(None, &set).map(|config| match config.storage.driver {
+            Driver::Filesystem { threads, .. } => threads,
+            Driver::Inmemory => panic!("not asked for"),
+        })
+    };
+    for (value, expected) in [
+        ("\"100\"", 100),
+        ("0", 25),
+        ("-7", 25),
+        ("24", 25),
+        ("26", 26),
+        ("~", 100),
+    ] {
+        assert_eq!(threads(value), Ok(expected), "{value}");
+    }
+    for value in ["many", "\"-1\"", "1.5", "[]", "true"] {
+        let told = threads(value).unwrap_err();
+        assert!(
+            told.contains("maxthreads: must be a whole number"),
+            "{told}"
+        );
+    }
+    let health = "REGISTRY_HEALTH_STORAGEDRIVER={enabled: true, interval: 0s, threshold: 0}";
+    let health = load(None, health).unwrap().health.unwrap();
+    assert_eq!((health.interval.as_secs(), health.threshold), (10, 3));
+    load(
+        None,
+        "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTORSIZE=0\nREGISTRY_STORAGE_TAG_CONCURRENCYLIMIT=0",
+    )
+    .unwrap();
+    let fields = "REGISTRY_LOG_FIELDS={a: {b: [1, x]}, c: true, d: 1.50, e: ~}";
+    let fields = load(None, fields).unwrap().log.fields;
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(key, text)| format!("{key}={text}"))
+        .collect();
+    assert_eq!(fields, [r#"a={"b":[1,"x"]}"#, "c=true", "d=1.50", "e="]);
+}

@@ -78,6 +78,9 @@ fn rows() -> Vec<(String, String)> {
         let list = path.ends_with("[]");
         let values: &[&str] = match kind {
             "bool" => &["'true'", "1", "[]", "on a day"],
+            // There, zero is a default, or the least.
+            "number" if path.ends_with("maxthreads") => &["1.5", "many", "[]"],
+            "number" if !path.contains(".max") => &["-1", "many", "[]"],
             "number" => &["0", "-1", "many", "[]"],
             "duration" => &["1 day", "-1s", "[]", "soon"],
             "level" => &["trace", "[]", "7"],

@@ -126,7 +126,7 @@ fn log(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Log> {
         level,
         levels: modules.keys().map(level_of).collect::<Result<_>>()?,
         formatter: log.word("formatter", &formatters)?,
-        fields: log.texts("fields")?,
+        fields: log.texts_or_json("fields")?,
         report_caller: log.boolean("reportcaller", false)?,
         access: (!disabled).then_some(format),
     })
@@ -183,9 +183,9 @@ fn without_effect(storage: &Section<'_>) -> Result<()> {
             cache.word(key, &[("inmemory", ())])?;
         }
     }
-    cache.count_if("blobdescriptorsize")?;
+    cache.idle_count("blobdescriptorsize")?;
     storage.section("redirect")?.boolean("disable", false)?;
-    storage.section("tag")?.count_if("concurrencylimit")?;
+    storage.section("tag")?.idle_count("concurrencylimit")?;
     Ok(())
 }
 
@@ -209,10 +209,10 @@ fn filesystem(
                        REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY";
         return Err(filesystem.error("rootdirectory", message));
     }
-    let threads = filesystem.count("maxthreads", THREADS)?;
+    let threads = filesystem.limit("maxthreads", THREADS, FEWEST_THREADS)?;
     Ok(Driver::Filesystem {
         root: root.into(),
-        threads: threads.max(FEWEST_THREADS),
+        threads,
     })
 }
 
@@ -398,8 +398,8 @@ fn is_url(text: &str) -> bool {
 fn health(driver: &Section<'_>) -> Result<Option<StorageHealth>> {
     let enabled = driver.boolean("enabled", false)?;
     let settings = StorageHealth {
-        interval: driver.duration("interval", HEALTH_INTERVAL, BareNumber::Nanoseconds)?,
-        threshold: driver.count("threshold", HEALTH_THRESHOLD)?,
+        interval: driver.duration_or_zero("interval", HEALTH_INTERVAL)?,
+        threshold: driver.count_or_zero("threshold", HEALTH_THRESHOLD)?,
     };
     long_enough(driver, "interval", settings.interval)?;
     Ok(enabled.then_some(settings))

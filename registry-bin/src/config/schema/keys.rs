@@ -108,7 +108,10 @@ const LOG: Node = Section(&[
     (
         "fields",
         Map(
-            Setting::new("none", "keys and texts, added to each line"),
+            Setting::new(
+                "none",
+                "keys and texts, added to each line; a list or a section is added as JSON",
+            ),
             &Node::ENTRY,
         ),
     ),
@@ -155,7 +158,7 @@ const STORAGE: Node = Section(&[
                 "maxthreads",
                 Node::typed(
                     "100",
-                    "operations on files at once; at least 1, and fewer than 25 are taken for 25",
+                    "operations on files at once; fewer than 25 are taken for 25",
                 ),
             ),
         ]),
@@ -189,7 +192,7 @@ const STORAGE: Node = Section(&[
             "concurrencylimit",
             Node::typed(
                 "none",
-                "lookups of one tag listing at once; at least 1. The drivers of this release need no \
+                "lookups of one tag listing at once. The drivers of this release need no \
                  lookups for it, so it has no effect",
             ),
         )]),
@@ -538,11 +541,14 @@ const HEALTH: Node = Section(&[
             ),
             (
                 "interval",
-                Node::typed("10s", "from one question to the next; at least `1s`"),
+                Node::typed(
+                    "10s",
+                    "from one question to the next; at least `1s`, and `0s` is the default, too",
+                ),
             ),
             (
                 "threshold",
-                Node::typed("3", "how many must fail in a row; at least 1"),
+                Node::typed("3", "how many must fail in a row; `0` is the default, too"),
             ),
         ]),
     ),

@@ -6,7 +6,7 @@
 //! their names, so that a section comes before what is in it. A number is an index into a list,
 //! at most one past its end.
 
-use std::fs;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -14,6 +14,7 @@ use super::{
     document::Document,
     error::{ConfigError, Origin, QUOTES},
     schema::{Node, ROOT},
+    source::contents,
     tree::{Tree, asks, check, join, meant, name_the_driver, refused},
 };
 
@@ -276,7 +277,7 @@ impl Place<'_> {
 
     /// What is in the file that the variable names: a secret, without the line's end.
     fn content(&self) -> Result<String, ConfigError> {
-        let text = fs::read_to_string(self.payload).map_err(|error| {
+        let text = contents(Path::new(self.payload)).map_err(|error| {
             let file = self.payload;
             self.problem(&format!(
                 "{file} cannot be read: {error}; name a file with the secret"
@@ -319,6 +320,8 @@ impl Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const FILE: &str = "version: 0.1\nstorage: {filesystem: {rootdirectory: /a}, delete: {enabled: \

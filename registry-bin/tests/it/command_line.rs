@@ -65,10 +65,9 @@ fn texts_and_statuses() {
     }
 }
 
-/// Runs `registry htpasswd`, with `input` on its standard input.
-fn htpasswd(home: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
+/// Runs the program, with `input` on its standard input.
+fn fed(home: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
     let mut child = command(home)
-        .arg("htpasswd")
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -88,7 +87,8 @@ fn htpasswd(home: &Path, arguments: &[&str], input: &str) -> (i32, String, Strin
 #[test]
 fn users_are_written_as_people_know_it() {
     let home = TempDir::new().unwrap();
-    let run = |arguments: &[&str], input| htpasswd(home.path(), arguments, input);
+    let run =
+        |arguments: &[&str], input| fed(home.path(), &[&["htpasswd"], arguments].concat(), input);
     let (status, line, note) = run(&["-Bbn", "testuser", "testpassword"], "");
     assert!(
         line.starts_with("testuser:$2y$10$") && line.ends_with('\n'),
@@ -273,6 +273,20 @@ fn a_configuration_is_shown_and_checked() {
         assert!(lines.iter().any(|found| found == line), "{line}\n{shown}");
     }
     assert!(!format!("{shown}{told}").contains("hunter2"));
+}
+
+#[test]
+fn a_configuration_can_come_through_a_pipe() {
+    let home = TempDir::new().unwrap();
+    let check = ["config", "--check", "/dev/stdin"];
+    let (status, _, told) = fed(home.path(), &check, "version: 0.1\nstorage: inmemory\n");
+    assert_eq!((status, told.as_str()), (0, ""));
+    let (status, _, told) = fed(home.path(), &check, "version: 0.1\nstorage: ftp\n");
+    assert_eq!(status, 78);
+    assert!(
+        told.starts_with("registry: /dev/stdin:2: storage.ftp"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -349,6 +349,14 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             "REGISTRY_PROXY_REMOTEURL: proxy: not supp",
         ),
         (
+            vec![("REGISTRY_CONFIGURATION_PATH", "/dev/zero")],
+            "/dev/zero: cannot be read: it is larger than 16 MiB; name the file",
+        ),
+        (
+            vec![("REGISTRY_HTTP_SECRET_FILE", "/dev/zero")],
+            "http.secret: /dev/zero cannot be read: it is larger than 16 MiB",
+        ),
+        (
             vec![("REGISTRY_CONFIGURATION_PATH", "/absent")],
             "/absent: cannot be read",
         ),

@@ -82,16 +82,6 @@ impl<'a> Section<'a> {
         Ok(found)
     }
 
-    /// A whole number, at least 1.
-    pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize> {
-        let message = "must be a whole number, at least 1";
-        let found = self.read(key, message, |value| {
-            let count = value.as_u64().filter(|count| *count > 0)?;
-            usize::try_from(count).ok()
-        })?;
-        Ok(self.noted(key, found.unwrap_or(default)))
-    }
-
     /// Checks a whole number that nothing depends on.
     pub(crate) fn idle_count(&self, key: &str) -> Result<()> {
         let message = "must be a whole number, not negative";
@@ -113,8 +103,8 @@ impl<'a> Section<'a> {
         Ok(self.noted(key, found))
     }
 
-    /// A whole number; zero is the default too.
-    pub(crate) fn count_or_zero(&self, key: &str, default: usize) -> Result<usize> {
+    /// A whole number, at least 1; zero is the default, as in Distribution.
+    pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize> {
         let message = "must be a whole number, not negative; 0 is the default";
         let found = self.read(key, message, |value| usize::try_from(value.as_u64()?).ok())?;
         let found = found.filter(|count| *count > 0).unwrap_or(default);

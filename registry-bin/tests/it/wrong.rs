@@ -80,8 +80,7 @@ fn rows() -> Vec<(String, String)> {
             "bool" => &["'true'", "1", "[]", "on a day"],
             // There, zero is a default, or the least.
             "number" if path.ends_with("maxthreads") => &["1.5", "many", "[]"],
-            "number" if !path.contains(".max") => &["-1", "many", "[]"],
-            "number" => &["0", "-1", "many", "[]"],
+            "number" => &["-1", "1.5", "many", "[]"],
             "duration" => &["1 day", "-1s", "[]", "soon"],
             "level" => &["trace", "[]", "7"],
             "version" => &["0.2", "[]", "latest"],

@@ -399,7 +399,7 @@ fn health(driver: &Section<'_>) -> Result<Option<StorageHealth>> {
     let enabled = driver.boolean("enabled", false)?;
     let settings = StorageHealth {
         interval: driver.duration_or_zero("interval", HEALTH_INTERVAL)?,
-        threshold: driver.count_or_zero("threshold", HEALTH_THRESHOLD)?,
+        threshold: driver.count("threshold", HEALTH_THRESHOLD)?,
     };
     long_enough(driver, "interval", settings.interval)?;
     Ok(enabled.then_some(settings))

@@ -23,7 +23,10 @@ pub(crate) const ROOT: Node = Section(&[
         "catalog",
         Section(&[(
             "maxentries",
-            Node::typed("1000", "the most repositories in one answer; at least 1"),
+            Node::typed(
+                "1000",
+                "the most repositories in one answer; `0` is the default, too",
+            ),
         )]),
     ),
     (
@@ -32,7 +35,8 @@ pub(crate) const ROOT: Node = Section(&[
             "maxtags",
             Node::typed(
                 "1000",
-                "the most tags in an answer to whoever asks with `n`; all are in the others, as in Distribution; at least 1",
+                "the most tags in an answer to whoever asks with `n`; all are in the others, as in \
+                 Distribution; `0` is the default, too",
             ),
         )]),
     ),

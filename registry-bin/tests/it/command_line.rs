@@ -84,11 +84,15 @@ fn fed(home: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
     (status, text(output.stdout), text(output.stderr))
 }
 
+/// Runs `registry htpasswd`, with `input` on its standard input.
+fn htpasswd(home: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
+    fed(home, &[&["htpasswd"], arguments].concat(), input)
+}
+
 #[test]
 fn users_are_written_as_people_know_it() {
     let home = TempDir::new().unwrap();
-    let run =
-        |arguments: &[&str], input| fed(home.path(), &[&["htpasswd"], arguments].concat(), input);
+    let run = |arguments: &[&str], input| htpasswd(home.path(), arguments, input);
     let (status, line, note) = run(&["-Bbn", "testuser", "testpassword"], "");
     assert!(
         line.starts_with("testuser:$2y$10$") && line.ends_with('\n'),

@@ -363,16 +363,22 @@ fn what_is_shown_comes_to_the_same() {
                levels: {'a::b': warn}}\nhttp: {draintimeout: 60, headers: {X-A: [off, '\"']}}\n";
     let files = STOCK.into_iter().chain([EVERYTHING, ACME, tls, odd]);
     for file in files.map(Some).chain([None]) {
-        let mut config = load(file, "").unwrap();
-        let shown = config.resolved.to_string();
-        let mut again = load(Some(&shown), "").unwrap_or_else(|told| panic!("{shown}\n{told}"));
-        for config in [&mut config, &mut again] {
-            config.resolved = Resolved::default();
-            config.source = Source::None;
-            config.warnings = Vec::new();
-        }
-        assert_eq!(format!("{config:?}"), format!("{again:?}"), "{shown}");
+        let (one, other) = there_and_back(load(file, "").unwrap());
+        assert_eq!(one, other);
     }
+}
+
+/// A configuration, and what comes of what is shown of it; places, warnings and secrets aside.
+pub(super) fn there_and_back(config: Config) -> (String, String) {
+    let shown = config.resolved.to_string();
+    let again = load(Some(&shown), "").unwrap_or_else(|told| panic!("{shown}\n{told}"));
+    let plain = |mut config: Config| {
+        config.resolved = Resolved::default();
+        config.source = Source::None;
+        config.warnings = Vec::new();
+        format!("{config:?}")
+    };
+    (plain(config), plain(again))
 }
 
 /// What Distribution takes for a default, or for the least.

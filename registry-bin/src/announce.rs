@@ -25,7 +25,7 @@ pub fn configuration(config: &Config) {
 
 /// Says where clients connect, once they can, and what of all that is unusual or dangerous.
 pub fn listening(listener: &Listener, debug: Option<&Listener>, config: &Config) {
-    for warning in warnings::of(&exposure(listener, config)) {
+    for warning in warnings::of(&exposure(listener, debug, config)) {
         warn!("{warning}");
     }
     if let Some(listener) = debug {
@@ -38,13 +38,14 @@ pub fn listening(listener: &Listener, debug: Option<&Listener>, config: &Config)
     );
 }
 
-fn exposure(listener: &Listener, config: &Config) -> Exposure {
+fn exposure(listener: &Listener, debug: Option<&Listener>, config: &Config) -> Exposure {
     let directory = match &config.storage.driver {
         Driver::Filesystem { root, .. } => Some(root.clone()),
         Driver::Inmemory => None,
     };
     Exposure {
         address: listener.ip(),
+        debug: debug.and_then(Listener::ip),
         authenticated: config.auth.is_some(),
         encrypted: config.http.tls.is_some(),
         deletes: config.storage.deletes,

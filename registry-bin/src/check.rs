@@ -9,6 +9,23 @@ use crate::{
     tls::{self, Acceptor},
 };
 
+/// What `serve` starts with all the same, and says at once.
+pub fn warnings(config: &Config) -> Vec<String> {
+    let error = config
+        .auth
+        .as_ref()
+        .and_then(|htpasswd| HtpasswdFile::read(&htpasswd.path).err());
+    let warning = |error| {
+        let key = "auth.htpasswd.path";
+        let origin = config.resolved.origin(key);
+        format!(
+            "{origin}: {key}: cannot be read: {error}; write one with `registry htpasswd -Bc FILE \
+             USER`; until then nobody can log in"
+        )
+    };
+    error.map(warning).into_iter().collect()
+}
+
 /// Whether the files that the configuration names are there, and hold what they should. Nothing is
 /// written.
 ///
@@ -19,16 +36,6 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
     let mut problems = Vec::new();
     let wrong =
         |key: &str, message: String| ConfigError::new(config.resolved.origin(key), key, message);
-    if let Some(htpasswd) = &config.auth
-        && let Err(error) = HtpasswdFile::read(&htpasswd.path)
-    {
-        let remedy =
-            "write one with `registry htpasswd -Bc FILE USER`; until then nobody can log in";
-        problems.push(wrong(
-            "auth.htpasswd.path",
-            format!("cannot be read: {error}; {remedy}"),
-        ));
-    }
     let mut all_readable = true;
     let mut readable = |key: &str, path: &Path| {
         if let Err(error) = tls::readable(path) {

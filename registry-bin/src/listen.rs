@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
@@ -22,31 +22,36 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// Binds the address.
+    /// Binds the address, which is that of the setting `key`.
     ///
     /// # Errors
     ///
     /// [`BindError`], with what to do about it.
-    pub async fn bind(listen: &Listen) -> Result<Self, BindError> {
+    pub async fn bind(listen: &Listen, key: &'static str) -> Result<Self, BindError> {
         let bound = match listen {
             Listen::Tcp(address) => tcp(address).await,
             Listen::Unix(path) => unix(path).await,
         };
         bound.map_err(|source| BindError {
             listen: listen.clone(),
+            key,
             source,
         })
     }
 
-    /// The socket that a service manager passed, or else the address, bound.
+    /// The socket that a service manager passed, or else the address of the setting `key`, bound.
     ///
     /// # Errors
     ///
     /// [`Failure`] when there is neither.
-    pub async fn of(passed: Option<Socket>, listen: &Listen) -> Result<Self, Failure> {
+    pub async fn of(
+        passed: Option<Socket>,
+        listen: &Listen,
+        key: &'static str,
+    ) -> Result<Self, Failure> {
         match passed {
             Some(socket) => Ok(Self::passed(socket)?),
-            None => Ok(Self::bind(listen).await?),
+            None => Ok(Self::bind(listen, key).await?),
         }
     }
 
@@ -115,6 +120,7 @@ impl Drop for SocketFile {
 #[non_exhaustive]
 pub struct BindError {
     listen: Listen,
+    key: &'static str,
     source: io::Error,
 }
 
@@ -131,24 +137,35 @@ impl fmt::Display for BindError {
             }
         };
         write!(f, ": {}", self.source)?;
-        f.write_str(match (self.source.kind(), unix) {
+        let key = self.key;
+        match (self.source.kind(), unix) {
             (io::ErrorKind::AddrInUse, _) => {
-                "; stop what listens there, or choose another http.addr (REGISTRY_HTTP_ADDR)"
+                let variable = key.replace('.', "_").to_ascii_uppercase();
+                write!(
+                    f,
+                    "; stop what listens there, or choose another {key} (REGISTRY_{variable})"
+                )
             }
-            (io::ErrorKind::PermissionDenied, false) => {
+            (io::ErrorKind::PermissionDenied, false) => write!(
+                f,
                 "; ports below 1024 need a privilege (CAP_NET_BIND_SERVICE): grant it, or choose \
-                 another http.addr"
+                 another {key}"
+            ),
+            (io::ErrorKind::PermissionDenied, true) => write!(
+                f,
+                "; let the user of the registry write the directory, or choose another {key}"
+            ),
+            (io::ErrorKind::AddrNotAvailable, _) => write!(
+                f,
+                "; no interface of this host has that address: write one that it has in {key}, or \
+                 :PORT for every interface"
+            ),
+            (io::ErrorKind::NotFound, true) => {
+                write!(f, "; make the directory, or choose another {key}")
             }
-            (io::ErrorKind::PermissionDenied, true) => {
-                "; let the user of the registry write the directory, or choose another http.addr"
-            }
-            (io::ErrorKind::AddrNotAvailable, _) => {
-                "; no interface of this host has that address: use one that it has, or :PORT for \
-                 every interface"
-            }
-            (io::ErrorKind::NotFound, true) => "; make the directory, or choose another http.addr",
-            _ => "",
-        })
+            (_, false) => write!(f, "; choose another {key}"),
+            (_, true) => Ok(()),
+        }
     }
 }
 
@@ -158,16 +175,42 @@ impl std::error::Error for BindError {
     }
 }
 
+/// The two parts of an address as Go takes it: no host is every interface, and an address of IPv6
+/// stands in brackets.
+pub(crate) fn host_and_port(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    // Not `+1`, which a number may be.
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = port.parse().ok().filter(|_| digits)?;
+    if let Some(host) = host.strip_prefix('[') {
+        let host = host.strip_suffix(']')?;
+        let (bare, zone) = host.split_once('%').unwrap_or((host, "0"));
+        return (bare.parse::<Ipv6Addr>().is_ok() && !zone.is_empty()).then_some((host, port));
+    }
+    let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let last = host.trim_end_matches('.').rsplit('.').next()?;
+    // What ends in a number is an address, or nothing.
+    let number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = if number {
+        host.parse::<Ipv4Addr>().is_ok()
+    } else {
+        host.bytes().all(of_a_name) && !host.starts_with('.') && !host.contains("..")
+    };
+    fits.then_some((host, port))
+}
+
 async fn tcp(address: &str) -> io::Result<Listener> {
-    let listener = match address.strip_prefix(':') {
-        None => TcpListener::bind(address).await?,
+    let (host, port) = host_and_port(address).ok_or(io::ErrorKind::InvalidInput)?;
+    let listener = if host.is_empty() {
         // As in Go: IPv6's wildcard takes IPv4 too; without IPv6, that of IPv4.
-        Some(port) => match TcpListener::bind(format!("[::]:{port}")).await {
+        match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                TcpListener::bind(format!("0.0.0.0:{port}")).await?
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?
             }
             bound => bound?,
-        },
+        }
+    } else {
+        TcpListener::bind((host, port)).await?
     };
     let address = listener.local_addr()?;
     Ok(Listener::Tcp(listener, address))
@@ -186,4 +229,60 @@ async fn unix(path: &Path) -> io::Result<Listener> {
         listener,
         SocketFile(path.to_owned(), Owner::Us),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_go_takes_them() {
+        for (address, parts) in [
+            (":5000", Some(("", 5000))),
+            ("127.0.0.1:0", Some(("127.0.0.1", 0))),
+            ("[::1]:5000", Some(("::1", 5000))),
+            ("[fe80::1%eth0]:5000", Some(("fe80::1%eth0", 5000))),
+            ("localhost:5000", Some(("localhost", 5000))),
+            (
+                "my_host-1.example.org.:65535",
+                Some(("my_host-1.example.org.", 65535)),
+            ),
+            ("tcp://127.0.0.1:5000", None),
+            ("http://localhost:5000", None),
+            ("*:5000", None),
+            ("::1:5000", None),
+            ("[127.0.0.1]:5000", None),
+            ("[::1]", None),
+            ("[::1%]:5000", None),
+            ("127.0.0.1:65536", None),
+            ("127.0.0.1:+1", None),
+            ("127.0.0.1:", None),
+            ("127.0.0.256:5000", None),
+            ("127.1:5000", None),
+            ("a..b:5000", None),
+            ("a b:5000", None),
+            ("localhost", None),
+            ("5000", None),
+            ("", None),
+        ] {
+            assert_eq!(host_and_port(address), parts, "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_names_its_setting() {
+        let free = Listen::Tcp("localhost:0".into());
+        let taken = Listener::bind(&free, "http.addr").await.unwrap();
+        let Listener::Tcp(_, address) = &taken else {
+            panic!("it is a port");
+        };
+        let listen = Listen::Tcp(address.to_string());
+        let told = Listener::bind(&listen, "http.debug.addr")
+            .await
+            .unwrap_err();
+        let told = told.to_string();
+        let remedy = "; stop what listens there, or choose another http.debug.addr \
+                      (REGISTRY_HTTP_DEBUG_ADDR)";
+        assert!(told.ends_with(remedy), "{told}");
+    }
 }

@@ -50,12 +50,12 @@ fn serve(file: Option<PathBuf>) -> Result<(), Failure> {
     let runtime = serve::runtime(&config)?;
     let done = runtime.block_on(async {
         let registry = assemble::registry(&config)?;
-        let listener = Listener::of(passed.http, &config.http.listen).await?;
+        let listener = Listener::of(passed.http, &config.http.listen, "http.addr").await?;
         let debug = match (passed.debug, &config.http.debug) {
             (None, None) => None,
             (passed, address) => {
                 let address = address.clone().unwrap_or_default();
-                Some(Listener::of(passed, &Listen::Tcp(address)).await?)
+                Some(Listener::of(passed, &Listen::Tcp(address), "http.debug.addr").await?)
             }
         };
         let mut around = Surroundings::new(listener, Signals::catch()?);
@@ -74,7 +74,7 @@ fn serve(file: Option<PathBuf>) -> Result<(), Failure> {
 
 fn configuration(arguments: ConfigArguments) -> Result<(), Failure> {
     let config = Config::load(arguments.config, &Environment::new(env::vars_os()))?;
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&check::warnings(&config)) {
         eprintln!("registry: warning: {warning}");
     }
     if !arguments.check {

@@ -11,6 +11,8 @@ use std::{
 pub struct Exposure {
     /// The address that is listened on; `None` for a Unix socket.
     pub address: Option<IpAddr>,
+    /// The address that health is told at, if it is; `None` for a Unix socket.
+    pub debug: Option<IpAddr>,
     /// Whether who asks must say who they are.
     pub authenticated: bool,
     /// Whether the connection is encrypted here.
@@ -33,10 +35,9 @@ pub struct Exposure {
 
 /// The warnings, one a line.
 pub fn of(exposure: &Exposure) -> Vec<String> {
-    let public = exposure.address.is_some_and(|address| {
-        // An address of the wildcard is that of every interface.
-        !address.to_canonical().is_loopback()
-    });
+    // An address of the wildcard is that of every interface.
+    let reached = |address: IpAddr| !address.to_canonical().is_loopback();
+    let public = exposure.address.is_some_and(reached);
     let open = public && !exposure.authenticated;
     let writes = !exposure.read_only;
     let mut warnings = Vec::new();
@@ -62,6 +63,12 @@ pub fn of(exposure: &Exposure) -> Vec<String> {
             "plain HTTP on an address that others reach: passwords and content can be read on the \
              way, and docker refuses it but for insecure-registries; set http.tls, or listen on \
              127.0.0.1 behind a proxy with TLS (http.addr)",
+        );
+    }
+    if exposure.debug.is_some_and(reached) {
+        warnings.push(
+            "whoever reaches the debug address can take the registry out of service (POST \
+             /debug/health/down), without a password: let http.debug.addr be 127.0.0.1 and a port",
         );
     }
     if exposure.trusts_everybody {
@@ -104,6 +111,7 @@ mod tests {
     const PULL: &str = "anybody who reaches this address may pull:";
     const DELETE: &str = "anybody who reaches this address may delete:";
     const PLAIN: &str = "plain HTTP on an address that others reach:";
+    const DEBUG: &str = "whoever reaches the debug address can take the registry out of service";
     const EVERYBODY: &str = "everybody's forwarded headers are believed";
     const SECRET: &str = "http.secret is a random one";
 
@@ -122,7 +130,7 @@ mod tests {
             deletes: true,
             ..on("0.0.0.0")
         };
-        let rows: [(Exposure, &[&str]); 14] = [
+        let rows: [(Exposure, &[&str]); 16] = [
             (Exposure::default(), &[]),
             (on("127.0.0.1"), &[]),
             (on("::1"), &[]),
@@ -152,6 +160,20 @@ mod tests {
                     ..safe
                 },
                 &[PLAIN],
+            ),
+            (
+                Exposure {
+                    debug: on("0.0.0.0").address,
+                    ..on("127.0.0.1")
+                },
+                &[DEBUG],
+            ),
+            (
+                Exposure {
+                    debug: on("::1").address,
+                    ..Exposure::default()
+                },
+                &[],
             ),
             (
                 Exposure {

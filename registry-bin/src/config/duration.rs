@@ -1,25 +1,49 @@
-//! Durations as Go writes them: `168h`, `1m30s`, `1.5s`; a bare number is nanoseconds.
+//! Durations as Go writes them: `168h`, `1m30s`, `1.5s`; without a unit only `0` is one.
 
 use std::time::Duration;
 
-/// Parses a duration. Negative ones are none: every setting here is a length of time.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
-    if let Ok(nanoseconds) = text.parse::<u64>() {
-        return Some(Duration::from_nanos(nanoseconds));
+/// Why a text is no length of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Invalid {
+    /// It is below zero: every setting here is a length of time.
+    Negative,
+    /// It is a number, of nobody knows what.
+    NoUnit,
+    /// It is something else, or too long.
+    Syntax,
+}
+
+/// Parses a duration.
+pub(crate) fn parse(text: &str) -> Result<Duration, Invalid> {
+    if let Some(positive) = text.strip_prefix('-') {
+        return match magnitude(positive)? {
+            Duration::ZERO => Ok(Duration::ZERO),
+            _ => Err(Invalid::Negative),
+        };
     }
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    magnitude(text.strip_prefix('+').unwrap_or(text))
+}
+
+fn magnitude(mut rest: &str) -> Result<Duration, Invalid> {
     let mut total = Duration::ZERO;
+    if rest == "0" {
+        return Ok(total);
+    }
     if rest.is_empty() {
-        return None;
+        return Err(Invalid::Syntax);
     }
     while !rest.is_empty() {
         let number = prefix(rest, |c| c.is_ascii_digit() || c == '.');
-        rest = rest.strip_prefix(number)?;
+        rest = rest.strip_prefix(number).ok_or(Invalid::Syntax)?;
+        if rest.is_empty() && number.parse::<f64>().is_ok() {
+            return Err(Invalid::NoUnit);
+        }
         let unit = prefix(rest, |c| !c.is_ascii_digit() && c != '.');
-        rest = rest.strip_prefix(unit)?;
-        total = total.checked_add(part(number, unit)?)?;
+        rest = rest.strip_prefix(unit).ok_or(Invalid::Syntax)?;
+        let part = part(number, unit).ok_or(Invalid::Syntax)?;
+        total = total.checked_add(part).ok_or(Invalid::Syntax)?;
     }
-    Some(total)
+    Ok(total)
 }
 
 /// Writes a duration the way it would be configured.
@@ -72,21 +96,25 @@ mod tests {
     #[test]
     fn durations_of_go() {
         let rows = [
-            ("168h", Some(604_800_000)),
-            ("1m30s", Some(90_000)),
-            ("1.5s", Some(1_500)),
-            ("0", Some(0)),
-            ("0s", Some(0)),
-            ("2000000000", Some(2_000)),
-            ("250ms", Some(250)),
-            ("", None),
-            ("10", Some(0)),
-            ("-1s", None),
-            ("1d", None),
-            ("1h ", None),
-            ("h", None),
-            ("1.2.3s", None),
-            ("99999999999999h", None),
+            ("168h", Ok(604_800_000)),
+            ("1m30s", Ok(90_000)),
+            ("1.5s", Ok(1_500)),
+            ("+1s", Ok(1_000)),
+            ("0", Ok(0)),
+            ("0s", Ok(0)),
+            ("-0s", Ok(0)),
+            ("250ms", Ok(250)),
+            ("", Err(Invalid::Syntax)),
+            ("-", Err(Invalid::Syntax)),
+            ("10", Err(Invalid::NoUnit)),
+            ("1.5", Err(Invalid::NoUnit)),
+            ("1h30", Err(Invalid::NoUnit)),
+            ("-1s", Err(Invalid::Negative)),
+            ("1d", Err(Invalid::Syntax)),
+            ("1h ", Err(Invalid::Syntax)),
+            ("h", Err(Invalid::Syntax)),
+            ("1.2.3s", Err(Invalid::Syntax)),
+            ("99999999999999h", Err(Invalid::Syntax)),
         ];
         for (text, milliseconds) in rows {
             let parsed = parse(text).map(|d| d.as_millis());
@@ -97,7 +125,7 @@ mod tests {
     #[test]
     fn written_as_configured() {
         for text in ["168h", "1m30s", "24h", "0s", "2h5s", "250ms"] {
-            assert_eq!(parse(text).map(display).as_deref(), Some(text));
+            assert_eq!(parse(text).map(display).as_deref(), Ok(text));
         }
     }
 }

@@ -2,6 +2,10 @@
 
 use std::{fmt, path::PathBuf};
 
+/// What YAML makes of a text, and what to do about it.
+pub(super) const QUOTES: &str =
+    "a text that begins with [ or { or holds `: ` needs quotes, as in '[::1]:5000'";
+
 /// Everything that is wrong with a configuration, so that it can be put right in one go.
 #[derive(Debug)]
 pub struct ConfigError {

@@ -4,10 +4,10 @@
 //! together. Whatever of it cannot be honoured stops the start, by name. The reference is
 //! `docs/reference/configuration.md`.
 
+mod document;
 mod duration;
 mod environment;
 mod error;
-mod lines;
 #[cfg(test)]
 mod odd;
 mod reader;
@@ -148,8 +148,8 @@ pub enum Driver {
         /// `rootdirectory`. Default: `/var/lib/registry` with a configuration file; without one
         /// `$XDG_DATA_HOME/registry`, or `~/.local/share/registry`.
         root: PathBuf,
-        /// `maxthreads`: how many operations on files may run at once. Default: 100. At least 25;
-        /// fewer are taken for 25.
+        /// `maxthreads`: how many operations on files may run at once. Default: 100. Fewer than 25 are
+        /// taken for 25.
         threads: usize,
     },
     /// `storage.inmemory`: this process; gone when it ends.
@@ -160,7 +160,7 @@ pub enum Driver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadPurging {
-    /// `age`: how long nothing arrived. Default: 168h.
+    /// `age`: how long nothing arrived. Default: 168h. At least 1s.
     pub age: Duration,
     /// `interval`: how long between two rounds. Default: 24h. At least 1s.
     pub interval: Duration,

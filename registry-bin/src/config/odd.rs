@@ -1,11 +1,11 @@
-//! Whatever stands in the file and the variables: nothing panics, and what is wrong is named with its
-//! place.
+//! Whatever stands in the file and the variables: nothing panics, what is wrong is named with its
+//! place, and what is shown comes to the same.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
     environment::settings,
-    tests::{STOCK, load},
+    tests::{STOCK, load, there_and_back},
 };
 
 const ODD: [&str; 36] = [
@@ -88,8 +88,12 @@ proptest! {
             .iter()
             .map(|(name, value)| format!("{name}={}", value.replace('\n', " ")))
             .collect();
-        if let Err(told) = load(Some(file), &rows.join("\n")) {
-            prop_assert!(has_its_place(&told), "{rows:?}\n{told}");
+        match load(Some(file), &rows.join("\n")) {
+            Ok(config) => {
+                let (one, other) = there_and_back(config);
+                prop_assert_eq!(one, other, "{:?}", rows);
+            }
+            Err(told) => prop_assert!(has_its_place(&told), "{rows:?}\n{told}"),
         }
     }
 
@@ -102,8 +106,12 @@ proptest! {
             text.splice(from..to, new.chars());
         }
         let text: String = text.into_iter().collect();
-        if let Err(told) = load(Some(&text), "") {
-            prop_assert!(has_its_place(&told), "{text}\n{told}");
+        match load(Some(&text), "") {
+            Ok(config) => {
+                let (one, other) = there_and_back(config);
+                prop_assert_eq!(one, other, "{}", text);
+            }
+            Err(told) => prop_assert!(has_its_place(&told), "{text}\n{told}"),
         }
     }
 }

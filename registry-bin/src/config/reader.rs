@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use registry_core::access::Secret;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{
-    duration,
-    error::{ConfigError, Origin},
+    duration::{self, Invalid},
+    error::{ConfigError, Origin, QUOTES},
     tree::{Tree, join},
 };
 
@@ -78,32 +78,104 @@ impl<'a> Section<'a> {
     pub(crate) fn secret(&self, key: &str) -> Result<Option<Secret>> {
         let found = self.written(key)?.map(Secret::new);
         let mut resolved = self.tree.resolved.borrow_mut();
-        resolved.note_secret(join(&self.path, key), found.is_some(), self.origin(key));
+        resolved.note_secret(&self.path, key, found.is_some(), self.origin(key));
         Ok(found)
     }
 
-    /// A whole number, at least 1.
-    pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize> {
-        let found = self.count_if(key)?;
-        Ok(self.noted(key, found.unwrap_or(default)))
+    /// Checks a whole number that nothing depends on.
+    pub(crate) fn idle_count(&self, key: &str) -> Result<()> {
+        let message = "must be a whole number, not negative";
+        self.read(key, message, Value::as_u64).map(drop)
     }
 
-    /// A whole number, at least 1, or none.
-    pub(crate) fn count_if(&self, key: &str) -> Result<Option<usize>> {
-        let message = "must be a whole number, at least 1";
-        self.read(key, message, |value| {
-            let count = value.as_u64().filter(|count| *count > 0)?;
-            usize::try_from(count).ok()
-        })
+    /// A whole number that is `least` if it is less, as Distribution takes its limits: also as a text,
+    /// and zero and what is below it too.
+    pub(crate) fn limit(&self, key: &str, default: usize, least: usize) -> Result<usize> {
+        let message = format!("must be a whole number; fewer than {least} are taken for {least}");
+        let found = self.read(key, &message, |value| match value {
+            Value::Number(number) if number.is_i64() => {
+                Some(usize::try_from(number.as_i64()?).unwrap_or(0))
+            }
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        })?;
+        let found = found.unwrap_or(default).max(least);
+        Ok(self.noted(key, found))
+    }
+
+    /// A whole number, at least 1; zero is the default, as in Distribution.
+    pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize> {
+        let message = "must be a whole number, not negative; 0 is the default";
+        let found = self.read(key, message, |value| usize::try_from(value.as_u64()?).ok())?;
+        let found = found.filter(|count| *count > 0).unwrap_or(default);
+        Ok(self.noted(key, found))
     }
 
     /// A length of time.
-    pub(crate) fn duration(&self, key: &str, default: Duration) -> Result<Duration> {
-        let message = "must be a duration such as 168h, 1m30s or 500ms";
-        let found = self.read(key, message, |value| duration::parse(&text(value)?))?;
-        let found = found.unwrap_or(default);
+    pub(crate) fn duration(
+        &self,
+        key: &str,
+        default: Duration,
+        number: BareNumber,
+    ) -> Result<Duration> {
+        let found = self.length(key, number)?.unwrap_or(default);
         self.noted(key, duration::display(found));
         Ok(found)
+    }
+
+    /// A length of time of Go's; zero is the default too.
+    pub(crate) fn duration_or_zero(&self, key: &str, default: Duration) -> Result<Duration> {
+        let found = self.length(key, BareNumber::Nanoseconds)?;
+        let found = found.filter(|found| !found.is_zero()).unwrap_or(default);
+        self.noted(key, duration::display(found));
+        Ok(found)
+    }
+
+    fn length(&self, key: &str, number: BareNumber) -> Result<Option<Duration>> {
+        match self.value.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(written)) => self.nanoseconds(key, written, number).map(Some),
+            Some(value) => match duration::parse(&text(value).unwrap_or_default()) {
+                Ok(found) => Ok(Some(found)),
+                Err(invalid) => Err(self.no_duration(key, value, invalid)),
+            },
+        }
+    }
+
+    /// A number where a duration is wanted, as Go takes it.
+    fn nanoseconds(&self, key: &str, written: &Number, number: BareNumber) -> Result<Duration> {
+        let value = Value::Number(written.clone());
+        if written.as_f64().is_some_and(|number| number < 0.0) {
+            return Err(self.no_duration(key, &value, Invalid::Negative));
+        }
+        match (written.as_u64(), number) {
+            // Nothing is nothing in every unit.
+            (Some(0), _) => Ok(Duration::ZERO),
+            (Some(nanoseconds), BareNumber::Nanoseconds) => {
+                let found = Duration::from_nanos(nanoseconds);
+                if found < Duration::from_secs(1) {
+                    let path = join(&self.path, key);
+                    let message = format!(
+                        "{path}: {written} has no unit, so it is nanoseconds; write {written}s for seconds"
+                    );
+                    self.tree.warnings.borrow_mut().push(message);
+                }
+                Ok(found)
+            }
+            _ => Err(self.no_duration(key, &value, Invalid::NoUnit)),
+        }
+    }
+
+    fn no_duration(&self, key: &str, written: &Value, invalid: Invalid) -> ConfigError {
+        let message = match invalid {
+            Invalid::Negative => "must not be negative; write a duration such as 168h".to_owned(),
+            Invalid::NoUnit => {
+                let number = text(written).unwrap_or_default();
+                format!("{number} has no unit; write {number}h for hours, or {number}s for seconds")
+            }
+            Invalid::Syntax => "must be a duration such as 168h, 1m30s or 500ms".to_owned(),
+        };
+        self.error(key, message)
     }
 
     /// One of a few words, the first of which is the default. The empty one is the default too.
@@ -148,12 +220,18 @@ impl<'a> Section<'a> {
         Ok(entries.map(section).collect())
     }
 
-    /// Keys of the operator's choice, with a text each.
-    pub(crate) fn texts(&self, key: &str) -> Result<BTreeMap<String, String>> {
+    /// Keys of the operator's choice, with a text each; what is a list or a section is its JSON.
+    pub(crate) fn texts_or_json(&self, key: &str) -> Result<BTreeMap<String, String>> {
         let section = self.section(key)?;
-        let text = |key: &String| Ok((key.clone(), section.text(key)?.unwrap_or_default()));
-        let texts: BTreeMap<_, _> = section.keys().map(text).collect::<Result<_>>()?;
-        Ok(texts)
+        let text = |(key, value): (&String, &Value)| {
+            let text = text(value).unwrap_or_else(|| match value {
+                Value::Null => String::new(),
+                nested => nested.to_string(),
+            });
+            (key.clone(), section.noted(key, text))
+        };
+        let fields = section.value.as_object().into_iter().flatten();
+        Ok(fields.map(text).collect())
     }
 
     /// Whether the key is written, and not null.
@@ -178,8 +256,14 @@ impl<'a> Section<'a> {
     pub(crate) fn noted<T: Serialize>(&self, key: &str, found: T) -> T {
         let value = serde_json::to_value(&found).unwrap_or_default();
         let mut resolved = self.tree.resolved.borrow_mut();
-        resolved.note(join(&self.path, key), value, self.origin(key));
+        resolved.note(&self.path, key, value, self.origin(key));
         found
+    }
+
+    /// Leaves the default of a key out of what is shown; of no key, those of the whole section.
+    pub(crate) fn is_off(&self, key: Option<&str>) {
+        let path = key.map_or_else(|| self.path.clone(), |key| join(&self.path, key));
+        self.tree.resolved.borrow_mut().forget_defaults(&path);
     }
 
     fn origin(&self, key: &str) -> Origin {
@@ -192,7 +276,7 @@ impl<'a> Section<'a> {
 
     /// A text, without a note of it. An empty one is none.
     pub(crate) fn written(&self, key: &str) -> Result<Option<String>> {
-        let found = self.read(key, "must be a text", text)?;
+        let found = self.read(key, &format!("must be a text; {QUOTES}"), text)?;
         Ok(found.filter(|text| !text.is_empty()))
     }
 
@@ -212,8 +296,16 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A scalar as a text. YAML takes `5000` and `true` for something else; where a text is wanted they
-/// are texts.
+/// What a number is where a duration is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BareNumber {
+    /// Nanoseconds: so it is in Distribution, with a setting that is a duration of Go's.
+    Nanoseconds,
+    /// Nothing: Distribution wants a text there.
+    Refused,
+}
+
+/// A scalar as a text. (What is a text by the table of keys is one by now, as it was written.)
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::Bool(value) => Some(value.to_string()),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::error::Origin;
+use super::{document::Document, error::Origin, tree::join};
 
 /// All settings in the order in which they were read, with defaults filled in.
 ///
@@ -15,7 +15,10 @@ pub struct Resolved(Vec<Entry>);
 /// One setting.
 #[derive(Clone, Debug)]
 struct Entry {
-    path: String,
+    /// The path of the section that it is in; empty at the top.
+    section: String,
+    /// Its own key, which may be the operator's, and hold anything.
+    key: String,
     /// A scalar, or a list or map that is shown on one line.
     value: Value,
     origin: Origin,
@@ -25,37 +28,59 @@ struct Entry {
 const MASK: &str = "***";
 
 impl Resolved {
-    pub(super) fn note(&mut self, path: String, value: Value, origin: Origin) {
+    pub(super) fn note(&mut self, section: &str, key: &str, value: Value, origin: Origin) {
         // Read twice, said once.
-        if !self.0.iter().any(|entry| entry.path == path) {
+        let same = |entry: &Entry| entry.section == section && entry.key == key;
+        if !self.0.iter().any(same) {
             self.0.push(Entry {
-                path,
+                section: section.to_owned(),
+                key: key.to_owned(),
                 value,
                 origin,
             });
         }
     }
 
+    pub(super) fn note_secret(&mut self, section: &str, key: &str, there: bool, origin: Origin) {
+        let value = if there { MASK.into() } else { Value::Null };
+        self.note(section, key, value, origin);
+    }
+
     /// Where the value of a setting was written.
     pub fn origin(&self, path: &str) -> Origin {
-        let entry = self.0.iter().find(|entry| entry.path == path);
+        let entry = self.0.iter().find(|entry| entry.path() == path);
         entry.map_or(Origin::Defaults, |entry| entry.origin.clone())
+    }
+
+    /// Leaves out the defaults at `path` and below: they are those of something that is off.
+    pub(super) fn forget_defaults(&mut self, path: &str) {
+        self.0.retain(|entry| {
+            let rest = entry.path();
+            let rest = rest.strip_prefix(path);
+            let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            !below || entry.origin != Origin::Defaults
+        });
     }
 
     /// Each setting by its path.
     #[cfg(test)]
     pub(super) fn values(&self) -> std::collections::BTreeMap<String, Value> {
-        let value = |entry: &Entry| (entry.path.clone(), entry.value.clone());
+        let value = |entry: &Entry| (entry.path(), entry.value.clone());
         self.0.iter().map(value).collect()
-    }
-
-    pub(super) fn note_secret(&mut self, path: String, there: bool, origin: Origin) {
-        let value = if there { MASK.into() } else { Value::Null };
-        self.note(path, value, origin);
     }
 }
 
 impl Entry {
+    fn path(&self) -> String {
+        join(&self.section, &self.key)
+    }
+
+    /// The keys that lead to it.
+    fn keys(&self) -> Vec<&str> {
+        let sections = self.section.split('.').filter(|key| !key.is_empty());
+        sections.chain([self.key.as_str()]).collect()
+    }
+
     /// Whether it is set to anything.
     fn says(&self) -> bool {
         match &self.value {
@@ -70,23 +95,19 @@ impl fmt::Display for Resolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut entries: Vec<_> = self.0.iter().filter(|entry| entry.says()).collect();
         // Sections stay together, in the order of their first setting.
-        let first = |path: &str, depth: usize| {
-            let head: Vec<_> = path.split('.').take(depth).collect();
-            let head = head.join(".");
-            let below =
-                |entry: &Entry| entry.path == head || entry.path.starts_with(&format!("{head}."));
+        let first = |head: &[&str]| {
+            let below = |entry: &Entry| entry.keys().starts_with(head);
             self.0.iter().position(below)
         };
         entries.sort_by_key(|entry| {
-            let depth = entry.path.split('.').count();
-            (1..=depth)
-                .map(|depth| first(&entry.path, depth))
-                .collect::<Vec<_>>()
+            let keys = entry.keys();
+            let heads = (1..=keys.len()).filter_map(|depth| keys.get(..depth));
+            heads.map(first).collect::<Vec<_>>()
         });
         let mut open: Vec<&str> = Vec::new();
         for entry in entries {
-            let mut keys: Vec<_> = entry.path.split('.').collect();
-            let last = keys.pop().unwrap_or_default();
+            let mut keys = entry.keys();
+            let last = quoted(keys.pop().unwrap_or_default());
             let shared = open.iter().zip(&keys).take_while(|(a, b)| a == b).count();
             for (depth, key) in keys.iter().enumerate().skip(shared) {
                 writeln!(f, "{:1$}{key}:", "", depth * 2)?;
@@ -96,6 +117,14 @@ impl fmt::Display for Resolved {
             open = keys;
         }
         Ok(())
+    }
+}
+
+/// A key as YAML takes it for that text.
+fn quoted(key: &str) -> String {
+    match Document::parse(key) {
+        Ok(document) if document.plain_value() == key => key.to_owned(),
+        _ => Value::from(key).to_string(),
     }
 }
 
@@ -109,14 +138,19 @@ mod tests {
     fn sections_stay_together_and_secrets_are_masked() {
         let mut resolved = Resolved::default();
         let file = |line| Origin::File("c.yml".into(), Some(line));
-        resolved.note("a.b".into(), json!(1), file(2));
-        resolved.note("c".into(), json!("x y"), Origin::Defaults);
-        resolved.note("a.d.e".into(), json!(["f"]), file(4));
-        resolved.note("a.b".into(), json!(2), Origin::Defaults);
-        resolved.note("e".into(), json!(null), Origin::Defaults);
-        resolved.note("f".into(), json!([]), Origin::Defaults);
+        resolved.note("a", "b", json!(1), file(2));
+        resolved.note("", "c", json!("x y"), Origin::Defaults);
+        resolved.note("a.d", "e", json!(["f"]), file(4));
+        resolved.note("a", "b", json!(2), Origin::Defaults);
+        resolved.note("", "e", json!(null), Origin::Defaults);
+        resolved.note("", "f", json!([]), Origin::Defaults);
         let variable = Origin::Variable("REGISTRY_A_S".into());
-        resolved.note_secret("a.s".into(), true, variable);
+        resolved.note_secret("a", "s", true, variable);
+        resolved.note("g", "x.y: z", json!(""), Origin::Defaults);
+        resolved.note("h", "i", json!(1), Origin::Defaults);
+        resolved.note("h.i", "j", json!(1), Origin::Defaults);
+        resolved.note("h", "ij", json!(1), Origin::Defaults);
+        resolved.forget_defaults("h.i");
         let lines: Vec<_> = [
             "a:",
             "  b: 1                                       # c.yml:2",
@@ -124,6 +158,10 @@ mod tests {
             "    e: [\"f\"]                                 # c.yml:4",
             "  s: \"***\"                                   # REGISTRY_A_S",
             "c: \"x y\"                                     # default",
+            "g:",
+            "  \"x.y: z\": \"\"                               # default",
+            "h:",
+            "  ij: 1                                      # default",
         ]
         .map(|line| format!("{line}\n"))
         .into();

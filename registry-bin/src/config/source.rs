@@ -1,6 +1,13 @@
 //! Where the configuration is, and what of the process it depends on.
 
-use std::{collections::BTreeMap, ffi::OsString, fmt, fs, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
 use super::{
     environment::CONFIGURATION_PATH,
@@ -39,8 +46,9 @@ impl Source {
             return Ok(Tree::empty());
         };
         let origin = Origin::File(path.clone(), None);
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = contents(path).map_err(|error| {
             let remedy = match error.kind() {
+                io::ErrorKind::FileTooLarge => "; name the file of the configuration",
                 io::ErrorKind::NotFound => "; name a file that is there, or none",
                 io::ErrorKind::PermissionDenied => "; let the user of the registry read it",
                 _ => "",
@@ -60,6 +68,25 @@ impl Source {
             Self::None => None,
         }
     }
+}
+
+/// The largest file that is read, in bytes: what is larger is no configuration, and may have no end.
+const LARGEST: u64 = 16 << 20;
+
+/// What is in a file that a person wrote, or that comes through a pipe.
+pub(super) fn contents(path: &Path) -> io::Result<String> {
+    let mut contents = Vec::new();
+    File::open(path)?
+        .take(LARGEST + 1)
+        .read_to_end(&mut contents)?;
+    if contents.len() as u64 > LARGEST {
+        let message = format!("it is larger than {} MiB", LARGEST >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    String::from_utf8(contents).map_err(|_| {
+        let message = "it is not text (UTF-8)";
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
 }
 
 impl fmt::Display for Source {

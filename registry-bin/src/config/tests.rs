@@ -51,6 +51,7 @@ fn shown(config: &Config) -> String {
 fn without_anything() {
     let config = load(None, "").unwrap();
     let expected = "\
+version: \"0.1\"|default
 log:|
   level: \"info\"|default
   accesslog:|
@@ -78,9 +79,6 @@ http:|
   net: \"tcp\"|default
   addr: \"127.0.0.1:5000\"|default
   draintimeout: \"5s\"|default
-  tls:|
-    clientauth: \"require-and-verify-client-cert\"|default
-    minimumtls: \"tls1.2\"|default
   http2:|
     disabled: false|default
   h2c:|
@@ -155,6 +153,9 @@ catalog: {maxentries: 10}
 tags: {maxtags: 20}
 ";
 
+const ACME: &str = "version: 0.1\nstorage: inmemory\nhttp: {tls: {letsencrypt: {cachefile: /c, email: a@b.c, \
+                    hosts: [a.b], directoryurl: 'https://d', directoryca: /ca}}}\n";
+
 #[test]
 fn with_everything() {
     let mut config = load(Some(EVERYTHING), "").unwrap();
@@ -184,12 +185,12 @@ fn the_table_and_the_reader_agree() {
     }
     let mut settings = Vec::new();
     collect(&ROOT, "", &mut settings);
-    let acme = "version: 0.1\nstorage: inmemory\nhttp: {tls: {letsencrypt: {cachefile: /c, email: \
-                a@b.c, hosts: [a.b], directoryurl: 'https://d', directoryca: /ca}}}\n";
     let read = |config: Config| config.resolved.values();
     let mut seen = read(load(Some(EVERYTHING), "").unwrap());
-    seen.append(&mut read(load(Some(acme), "").unwrap()));
-    let plain = read(load(None, "").unwrap());
+    seen.append(&mut read(load(Some(ACME), "").unwrap()));
+    let mut plain = read(load(None, "").unwrap());
+    let tls = "REGISTRY_HTTP_TLS={certificate: /c, key: /k, clientcas: [/a]}";
+    plain.append(&mut read(load(None, tls).unwrap()));
     for (path, setting) in settings {
         let below = |known: &&String| known.starts_with(&format!("{path}."));
         let there = seen.contains_key(&path) || seen.keys().any(|known| below(&known));
@@ -246,4 +247,180 @@ fn deletes_follow_whether_there_is_a_file() {
     assert_eq!(root("").to_str(), Some(ROOT_WITH_A_FILE));
     let variable = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/v";
     assert_eq!(root(variable).to_str(), Some("/v"));
+}
+
+#[test]
+fn durations_have_their_unit() {
+    let set = |name: &str, value: &str| load(None, &format!("REGISTRY_{name}={value}"));
+    let purging = "STORAGE_MAINTENANCE_UPLOADPURGING";
+    for (key, value, said) in [
+        ("AGE", "168", "168 has no unit; write 168h for hours"),
+        ("AGE", "\"168\"", "168 has no unit; write 168h for hours"),
+        ("AGE", "0", "must be at least 1s"),
+        ("AGE", "0s", "must be at least 1s"),
+        ("AGE", "-1h", "must not be negative"),
+        ("AGE", "-1", "must not be negative"),
+        ("INTERVAL", "24", "24 has no unit; write 24h for hours"),
+        ("INTERVAL", "999ms", "must be at least 1s"),
+    ] {
+        let told = set(&format!("{purging}_{key}"), value).unwrap_err();
+        assert!(
+            told.ends_with(said) || told.contains(&format!(": {said}")),
+            "{told}"
+        );
+    }
+    for (value, warned) in [
+        ("60", true),
+        ("60s", false),
+        ("500ms", false),
+        ("2000000000", false),
+        ("0", false),
+    ] {
+        let config = set("HTTP_DRAINTIMEOUT", value).unwrap();
+        let warning =
+            "http.draintimeout: 60 has no unit, so it is nanoseconds; write 60s for seconds";
+        let expected = if warned { vec![warning] } else { Vec::new() };
+        assert_eq!(config.warnings, expected, "{value}");
+    }
+    for (value, said) in [
+        ("\"60\"", "60 has no unit"),
+        ("-1", "must not be negative"),
+        ("-1s", "must not be negative"),
+    ] {
+        let told = set("HTTP_DRAINTIMEOUT", value).unwrap_err();
+        assert!(told.contains(said), "{told}");
+    }
+    let told = set("HEALTH_STORAGEDRIVER_INTERVAL", "10").unwrap_err();
+    assert!(
+        told.contains("must be at least 1s; with its unit"),
+        "{told}"
+    );
+}
+
+/// YAML takes them for numbers and truth values; whoever wrote them did not.
+#[test]
+fn texts_are_as_they_were_written() {
+    let text = "version: 0.1\nstorage: {filesystem: {rootdirectory: 010}}\nauth: {htpasswd: {realm: 1e5, \
+                path: 0x10}}\nhttp: {headers: {X-T: [1.10, 0123, 1e3, yes, 0x1F, 1_000, off]}, tls: \
+                {certificate: 1.10, key: 1_0}}\nlog: {fields: {a: 1.10}}\n";
+    let config = load(
+        Some(text),
+        "REGISTRY_HTTP_HEADERS_X-T_7=1.20\nREGISTRY_HTTP_TLS_KEY=0o7 # c",
+    )
+    .unwrap();
+    let headers: Vec<_> = config
+        .http
+        .headers
+        .iter()
+        .map(|(_, value)| value.to_str().unwrap())
+        .collect();
+    assert_eq!(
+        headers,
+        ["1.10", "0123", "1e3", "yes", "0x1F", "1_000", "off", "1.20"]
+    );
+    let auth = config.auth.unwrap();
+    assert_eq!(
+        (auth.realm.as_str(), auth.path.to_str()),
+        ("1e5", Some("0x10"))
+    );
+    let values = config.resolved.values();
+    for (path, written) in [
+        ("storage.filesystem.rootdirectory", "010"),
+        ("http.tls.certificate", "1.10"),
+        ("http.tls.key", "0o7"),
+        ("log.fields.a", "1.10"),
+    ] {
+        assert_eq!(values.get(path), Some(&written.into()), "{path}");
+    }
+}
+
+/// What a variable makes of a list is said of the variable, not of the file that has no such list.
+#[test]
+fn an_entry_of_a_list_is_of_its_variable() {
+    let file = Some("version: 0.1\nstorage: inmemory\nhttp: {tls: {minimumtls: tls1.2}}\n");
+    let told = load(file, "REGISTRY_HTTP_TLS_CLIENTCAS_0=/x").unwrap_err();
+    let start = "REGISTRY_HTTP_TLS_CLIENTCAS_0: http.tls.clientcas: is without effect";
+    assert!(told.starts_with(start), "{told}");
+    let variables = "REGISTRY_HTTP_TLS_CLIENTCAS=[]\nREGISTRY_HTTP_TLS_CLIENTCAS_0=/x";
+    let told = load(file, variables).unwrap_err();
+    assert!(
+        told.starts_with("REGISTRY_HTTP_TLS_CLIENTCAS: http"),
+        "{told}"
+    );
+    let file = Some("version: 0.1\nstorage: inmemory\nhttp: {tls: {clientcas: [/y]}}\n");
+    let told = load(file, "REGISTRY_HTTP_TLS_CLIENTCAS_1=/x").unwrap_err();
+    assert!(
+        told.starts_with("c.yml:3: http.tls.clientcas: is without"),
+        "{told}"
+    );
+}
+
+/// What is printed can be a configuration, and comes to the same.
+#[test]
+fn what_is_shown_comes_to_the_same() {
+    let tls = "version: 0.1\nstorage: {filesystem: }\nhttp: {tls: {certificate: /c, key: /k}}\n";
+    let odd = "version: 0.1\nstorage: inmemory\nauth: none\nlog: {fields: {service.name: 1.10, '1: #': 5, 'no': x}, \
+               levels: {'a::b': warn}}\nhttp: {draintimeout: 60, headers: {X-A: [off, '\"']}}\n";
+    let files = STOCK.into_iter().chain([EVERYTHING, ACME, tls, odd]);
+    for file in files.map(Some).chain([None]) {
+        let (one, other) = there_and_back(load(file, "").unwrap());
+        assert_eq!(one, other);
+    }
+}
+
+/// A configuration, and what comes of what is shown of it; places, warnings and secrets aside.
+pub(super) fn there_and_back(config: Config) -> (String, String) {
+    let shown = config.resolved.to_string();
+    let again = load(Some(&shown), "").unwrap_or_else(|told| panic!("{shown}\n{told}"));
+    let plain = |mut config: Config| {
+        config.resolved = Resolved::default();
+        config.source = Source::None;
+        config.warnings = Vec::new();
+        format!("{config:?}")
+    };
+    (plain(config), plain(again))
+}
+
+/// What Distribution takes for a default, or for the least.
+#[test]
+fn numbers_as_distribution_takes_them() {
+    let threads = |value: &str| {
+        let set = format!("REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS={value}");
+        load(None, &set).map(|config| match config.storage.driver {
+            Driver::Filesystem { threads, .. } => threads,
+            Driver::Inmemory => panic!("not asked for"),
+        })
+    };
+    for (value, expected) in [
+        ("\"100\"", 100),
+        ("0", 25),
+        ("-7", 25),
+        ("24", 25),
+        ("26", 26),
+        ("~", 100),
+    ] {
+        assert_eq!(threads(value), Ok(expected), "{value}");
+    }
+    for value in ["many", "\"-1\"", "1.5", "[]", "true"] {
+        let told = threads(value).unwrap_err();
+        assert!(
+            told.contains("maxthreads: must be a whole number"),
+            "{told}"
+        );
+    }
+    let health = "REGISTRY_HEALTH_STORAGEDRIVER={enabled: true, interval: 0s, threshold: 0}";
+    let health = load(None, health).unwrap().health.unwrap();
+    assert_eq!((health.interval.as_secs(), health.threshold), (10, 3));
+    load(
+        None,
+        "REGISTRY_STORAGE_CACHE_BLOBDESCRIPTORSIZE=0\nREGISTRY_STORAGE_TAG_CONCURRENCYLIMIT=0",
+    )
+    .unwrap();
+    let fields = "REGISTRY_LOG_FIELDS={a: {b: [1, x]}, c: true, d: 1.50, e: ~}";
+    let fields = load(None, fields).unwrap().log.fields;
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(key, text)| format!("{key}={text}"))
+        .collect();
+    assert_eq!(fields, [r#"a={"b":[1,"x"]}"#, "c=true", "d=1.50", "e="]);
 }

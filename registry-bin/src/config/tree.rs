@@ -5,8 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 use serde_json::{Map, Value};
 
 use super::{
+    document::{Document, Lines, NotYaml},
     error::{ConfigError, Origin},
-    lines::Lines,
     resolved::Resolved,
     schema::{BESIDE_THE_DRIVER, Node, ROOT},
 };
@@ -19,6 +19,8 @@ pub(crate) struct Tree {
     pub(crate) overrides: BTreeMap<String, String>,
     /// What was read so far, with defaults filled in.
     pub(crate) resolved: RefCell<Resolved>,
+    /// What is fine and still a mistake, maybe: found while it was read.
+    pub(crate) warnings: RefCell<Vec<String>>,
     base: Origin,
     lines: Lines,
 }
@@ -26,13 +28,14 @@ pub(crate) struct Tree {
 impl Tree {
     /// The tree of a file, each of whose keys is one that is honoured.
     pub(crate) fn of_file(text: &str, base: Origin) -> Result<Self, ConfigError> {
-        let mut root = yaml(text).map_err(|(line, message)| {
+        let document = Document::parse(text).map_err(|NotYaml { line, message }| {
             let origin = match &base {
                 Origin::File(path, _) => Origin::File(path.clone(), line),
                 other => other.clone(),
             };
             ConfigError::new(origin, "", message)
         })?;
+        let mut root = document.value(&ROOT);
         if !matches!(root, Value::Object(_)) {
             let message = "not a configuration: it has no keys; it must begin with `version: 0.1`";
             return Err(ConfigError::new(base, "", message));
@@ -44,7 +47,7 @@ impl Tree {
         }
         let tree = Self {
             root,
-            lines: Lines::of(text),
+            lines: document.lines(),
             base,
             ..Self::empty()
         };
@@ -61,6 +64,7 @@ impl Tree {
             root: Value::Object(Map::new()),
             overrides: BTreeMap::new(),
             resolved: RefCell::default(),
+            warnings: RefCell::default(),
             base: Origin::Defaults,
             lines: Lines::default(),
         }
@@ -68,6 +72,11 @@ impl Tree {
 
     /// Where the setting at `path` was written: by the nearest variable, or in the file.
     pub(crate) fn origin(&self, path: &str) -> Origin {
+        if !self.lines.has(path)
+            && let Some(variable) = self.of_an_entry(path)
+        {
+            return Origin::Variable(variable.clone());
+        }
         let mut nearest = path;
         loop {
             if let Some(variable) = self.overrides.get(nearest) {
@@ -83,17 +92,22 @@ impl Tree {
             other => other.clone(),
         }
     }
-}
 
-/// Parses YAML. A failure has a line, where that is known, and what is wrong.
-pub(crate) fn yaml(text: &str) -> Result<Value, (Option<u64>, String)> {
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let line = error.location().map(|location| location.line());
-        (line, format!("not YAML: {error}"))
-    })
+    /// The first variable that sets an entry of the list at `path`, if there is none for all of it.
+    fn of_an_entry(&self, path: &str) -> Option<&String> {
+        let entry = |(set, _): &(&String, &String)| {
+            let rest = set
+                .strip_prefix(path)
+                .and_then(|rest| rest.strip_prefix('.'));
+            rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        let all = self.overrides.contains_key(path);
+        let mut entries = self.overrides.iter();
+        entries
+            .find(entry)
+            .filter(|_| !all)
+            .map(|(_, variable)| variable)
+    }
 }
 
 /// `storage: inmemory` is short for `storage: {inmemory: {}}`, and so is `auth: htpasswd`.
@@ -113,7 +127,11 @@ pub(crate) fn check(
     problems: &mut Vec<ConfigError>,
 ) {
     match (node, value) {
-        (Node::Refused(remedy), _) => problems.push(refused(origin(path), path, remedy)),
+        (Node::Refused(remedy), value) => {
+            if asks(path, value) {
+                problems.push(refused(origin(path), path, remedy));
+            }
+        }
         (Node::Section(keys), Value::Object(map)) => {
             for (key, value) in map {
                 let path = join(path, key);
@@ -135,6 +153,26 @@ pub(crate) fn check(
         }
         // A value of another shape is the reader's to complain about.
         (Node::List(..) | Node::Map(..) | Node::Section(_) | Node::Value(_), _) => {}
+    }
+}
+
+/// Whether `value`, below a setting that is not honoured, asks for anything. What is empty or off does
+/// not, as in Distribution; but naming a driver, or a kind of authentication, asks for it.
+pub(crate) fn asks(path: &str, value: &Value) -> bool {
+    if path.starts_with("storage.") || path.starts_with("auth.") {
+        return true;
+    }
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Bool(true) | Value::Number(_) => true,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => list.iter().any(|value| asks(path, value)),
+        Value::Object(map) => {
+            // Only these can be switched off by themselves, there as well.
+            let switch = path.starts_with("log.hooks") || path.starts_with("notifications");
+            let off = switch && map.get("disabled") == Some(&Value::Bool(true));
+            !off && map.values().any(|value| asks(path, value))
+        }
     }
 }
 
@@ -219,10 +257,44 @@ mod tests {
                     }
                 )
             });
+            let file = format!("{} {{a: [{{b: 1}}]}}", file.trim_end());
             let told = problems(&format!("version: 0.1\n{file}"));
             let line = 1 + path.split('.').count();
             let start = format!("config.yml:{line}: {path}: not supported");
             assert!(told.starts_with(&start), "{path}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_is_not_refused() {
+        for text in [
+            "redis:",
+            "proxy: {}",
+            "proxy: {remoteurl: '', username: ~}",
+            "notifications: {endpoints: []}",
+            "notifications: {events: {includereferences: false}, endpoints: [{disabled: true, url: x}]}",
+            "middleware: {registry: [], storage: }",
+            "log: {hooks: []}",
+            "log: {hooks: [{type: mail, disabled: true, levels: [panic]}]}",
+            "health: {file: [], http: [], tcp: []}",
+            "compatibility: {schema1: {enabled: false}}",
+            "reporting: {bugsnag: {apikey: ''}}",
+        ] {
+            assert_eq!(problems(text), "", "{text}");
+        }
+        for text in [
+            "redis: {db: 0}",
+            "proxy: {remoteurl: 'https://r'}",
+            "notifications: {endpoints: [{disabled: true, url: x}, {url: y}]}",
+            "middleware: {storage: [{name: redirect, disabled: true}]}",
+            "log: {hooks: [{type: mail}]}",
+            "health: {file: [{file: /a, disabled: true}]}",
+            "compatibility: {schema1: {enabled: true}}",
+            "storage: {s3: }",
+            "auth: {token: }",
+            "auth: silly",
+        ] {
+            assert!(problems(text).contains(": not supported"), "{text}");
         }
     }
 
@@ -248,7 +320,11 @@ mod tests {
             ),
             ("- 1", "config.yml: not a configuration"),
             ("a: [", "config.yml:1: not YAML"),
-            ("http: {}\nhttp: {}", "config.yml:2: not YAML"),
+            (
+                "http: {}\nhttp: {}",
+                "config.yml:2: `http` is written twice",
+            ),
+            ("http: {}\n---\nhttp: {}", "config.yml:3: a second document"),
         ];
         for (text, start) in rows {
             let told = problems(text);

@@ -93,3 +93,16 @@ fn secrets_are_not_logged() {
     assert!(!program.log().contains("hunter2"), "{}", program.log());
     assert!(!program.wait().1.contains("hunter2"));
 }
+
+#[test]
+fn a_debug_address_that_others_reach_is_warned_about() {
+    let home = TempDir::new().unwrap();
+    let warned = |address| {
+        let variables = [("REGISTRY_HTTP_DEBUG_ADDR", address)];
+        let log = Program::in_memory(home.path(), &variables).log();
+        assert!(log.contains("/debug/health"), "{log}");
+        log.contains("whoever reaches the debug address can take the registry out of service")
+    };
+    assert!(warned(":0"));
+    assert!(!warned("127.0.0.1:0"));
+}

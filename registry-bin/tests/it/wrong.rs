@@ -78,7 +78,9 @@ fn rows() -> Vec<(String, String)> {
         let list = path.ends_with("[]");
         let values: &[&str] = match kind {
             "bool" => &["'true'", "1", "[]", "on a day"],
-            "number" => &["0", "-1", "many", "[]"],
+            // There, zero is a default, or the least.
+            "number" if path.ends_with("maxthreads") => &["1.5", "many", "[]"],
+            "number" => &["-1", "1.5", "many", "[]"],
             "duration" => &["1 day", "-1s", "[]", "soon"],
             "level" => &["trace", "[]", "7"],
             "version" => &["0.2", "[]", "latest"],
@@ -216,6 +218,22 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             ":3: http.tls.minimumtls: tls1.0 is not supported: it is broken",
         ),
         (
+            "http: {addr: 'tcp://127.0.0.1:5999'}",
+            ":3: http.addr: must be a host and a port up to 65535, such as 127.0.0.1:5000",
+        ),
+        (
+            "http: {addr: '*:5999'}",
+            ":3: http.addr: must be a host and a port",
+        ),
+        (
+            "http: {addr: '127.0.0.1:65536'}",
+            ":3: http.addr: must be a host and a port",
+        ),
+        (
+            "http: {addr: '127.0.0.1:5000', debug: {addr: ':5000'}}",
+            ":3: http.debug.addr: is the address of http.addr, too; choose another port",
+        ),
+        (
             "http: {debug: {addr: x}}",
             ":3: http.debug.addr: must be a host",
         ),
@@ -275,7 +293,10 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             "health: {storagedriver: {interval: 1ms}}",
             ":3: health.storagedriver.interval: must",
         ),
-        ("http: {}\nhttp: {}", ":4: not YAML"),
+        (
+            "http: {}\nhttp: {}",
+            ":4: `http` is written twice in one section; keep one",
+        ),
         ("a: [", "not YAML"),
     ];
     for (line, said) in rows {
@@ -301,6 +322,11 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             "REGISTRY_HTTP_ADDR: http.addr: not YAML",
         ),
         (
+            vec![("REGISTRY_HTTP_PREFIX", "Registry: mine")],
+            "REGISTRY_HTTP_PREFIX: http.prefix: must be a text; a text that begins with [ or { or holds `: ` \
+             needs quotes, as in",
+        ),
+        (
             vec![("REGISTRY_HTTP_SECRET_FILE", "/absent")],
             "REGISTRY_HTTP_SECRET_FILE: http.secret: /absent cannot be read",
         ),
@@ -309,8 +335,25 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             "REGISTRY_STORAGE: storage.s3: not supported",
         ),
         (
+            vec![("REGISTRY_AUTH_HTPASSWD_PATH_FILE", "/x")],
+            "REGISTRY_AUTH_HTPASSWD_PATH_FILE: auth.htpasswd.path.file: unknown setting; ",
+        ),
+        (
+            vec![("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED_FOO", "true")],
+            "storage.maintenance.readonly.enabled.foo: unknown setting; \
+             REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED is meant, maybe",
+        ),
+        (
             vec![("REGISTRY_PROXY_REMOTEURL", "x")],
             "REGISTRY_PROXY_REMOTEURL: proxy: not supp",
+        ),
+        (
+            vec![("REGISTRY_CONFIGURATION_PATH", "/dev/zero")],
+            "/dev/zero: cannot be read: it is larger than 16 MiB; name the file",
+        ),
+        (
+            vec![("REGISTRY_HTTP_SECRET_FILE", "/dev/zero")],
+            "http.secret: /dev/zero cannot be read: it is larger than 16 MiB",
         ),
         (
             vec![("REGISTRY_CONFIGURATION_PATH", "/absent")],

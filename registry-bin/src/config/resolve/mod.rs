@@ -11,9 +11,12 @@ use tracing::level_filters::LevelFilter;
 use super::{
     AccessFormat, Class, Config, ConfigError, Driver, Environment, Htpasswd, Http, Indexes, Listen,
     Log, LogFormatter, LogLevel, References, Source, Storage, StorageHealth, UploadPurging,
-    Validation, reader::Section, schema::BESIDE_THE_DRIVER, tree::Tree,
+    Validation,
+    reader::{BareNumber, Section},
+    schema::BESIDE_THE_DRIVER,
+    tree::Tree,
 };
-use crate::{telemetry::Levels, trusted::TrustedPeers};
+use crate::{listen::host_and_port, telemetry::Levels, trusted::TrustedPeers};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -25,7 +28,7 @@ const THREADS: usize = 100;
 const FEWEST_THREADS: usize = 25;
 const PURGE_AGE: Duration = Duration::from_secs(168 * 3600);
 const PURGE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+const SHORTEST: Duration = Duration::from_secs(1);
 const DRAIN: Duration = Duration::from_secs(5);
 const HEALTH_INTERVAL: Duration = Duration::from_secs(10);
 const HEALTH_THRESHOLD: usize = 3;
@@ -48,6 +51,7 @@ pub(crate) fn config(
     let classes = classes(&root.section("policy")?.section("repository")?)?;
     let catalog_entries = root.section("catalog")?.count("maxentries", ENTRIES)?;
     let tag_entries = root.section("tags")?.count("maxtags", ENTRIES)?;
+    warnings.extend(tree.warnings.take());
     Ok(Config {
         source,
         warnings,
@@ -65,9 +69,15 @@ pub(crate) fn config(
 }
 
 fn version(root: &Section<'_>, required: bool) -> Result<()> {
-    match root.text("version")?.as_deref() {
-        Some(VERSION) => Ok(()),
-        None if !required => Ok(()),
+    match root.written("version")?.as_deref() {
+        Some(VERSION) => {
+            root.noted("version", VERSION);
+            Ok(())
+        }
+        None if !required => {
+            root.noted("version", VERSION);
+            Ok(())
+        }
         None => Err(root.error("version", "is missing; begin the file with `version: 0.1`")),
         Some(other) => {
             let message = format!("{other} is not supported; this registry knows 0.1");
@@ -116,7 +126,7 @@ fn log(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Log> {
         level,
         levels: modules.keys().map(level_of).collect::<Result<_>>()?,
         formatter: log.word("formatter", &formatters)?,
-        fields: log.texts("fields")?,
+        fields: log.texts_or_json("fields")?,
         report_caller: log.boolean("reportcaller", false)?,
         access: (!disabled).then_some(format),
     })
@@ -173,9 +183,9 @@ fn without_effect(storage: &Section<'_>) -> Result<()> {
             cache.word(key, &[("inmemory", ())])?;
         }
     }
-    cache.count_if("blobdescriptorsize")?;
+    cache.idle_count("blobdescriptorsize")?;
     storage.section("redirect")?.boolean("disable", false)?;
-    storage.section("tag")?.count_if("concurrencylimit")?;
+    storage.section("tag")?.idle_count("concurrencylimit")?;
     Ok(())
 }
 
@@ -199,10 +209,10 @@ fn filesystem(
                        REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY";
         return Err(filesystem.error("rootdirectory", message));
     }
-    let threads = filesystem.count("maxthreads", THREADS)?;
+    let threads = filesystem.limit("maxthreads", THREADS, FEWEST_THREADS)?;
     Ok(Driver::Filesystem {
         root: root.into(),
-        threads: threads.max(FEWEST_THREADS),
+        threads,
     })
 }
 
@@ -215,14 +225,21 @@ fn data_home(environment: &Environment) -> Option<PathBuf> {
 fn upload_purging(purging: &Section<'_>) -> Result<Option<UploadPurging>> {
     let enabled = purging.boolean("enabled", true)?;
     let settings = UploadPurging {
-        age: purging.duration("age", PURGE_AGE)?,
-        interval: purging.duration("interval", PURGE_INTERVAL)?,
+        age: purging.duration("age", PURGE_AGE, BareNumber::Refused)?,
+        interval: purging.duration("interval", PURGE_INTERVAL, BareNumber::Refused)?,
         dry_run: purging.boolean("dryrun", false)?,
     };
-    if settings.interval < SHORTEST_INTERVAL {
-        return Err(purging.error("interval", "must be at least 1s"));
-    }
+    long_enough(purging, "age", settings.age)?;
+    long_enough(purging, "interval", settings.interval)?;
     Ok(enabled.then_some(settings))
+}
+
+fn long_enough(section: &Section<'_>, key: &str, found: Duration) -> Result<()> {
+    if found >= SHORTEST {
+        return Ok(());
+    }
+    let message = "must be at least 1s; with its unit, since a number alone is nanoseconds";
+    Err(section.error(key, message))
 }
 
 fn auth(root: &Section<'_>) -> Result<Option<Htpasswd>> {
@@ -276,20 +293,21 @@ fn http(http: &Section<'_>) -> Result<Http> {
     {
         return Err(http.error("prefix", "must begin with a slash, such as /registry/"));
     }
+    let listen = listen(http)?;
     Ok(Http {
-        listen: listen(http)?,
         host,
         prefix,
         secret: http.secret("secret")?,
         relative_urls: http.boolean_if("relativeurls")?,
-        drain: http.duration("draintimeout", DRAIN)?,
+        drain: http.duration("draintimeout", DRAIN, BareNumber::Nanoseconds)?,
         headers: headers(http)?,
         trusted: TrustedPeers::parse(http.strings("trustedproxies")?)
             .map_err(|invalid| http.error("trustedproxies", invalid.to_string()))?,
         tls: tls::tls(&http.section("tls")?)?,
         http2: !http.section("http2")?.boolean("disabled", false)?,
         h2c: http.section("h2c")?.boolean("enabled", true)?,
-        debug: debug(&http.section("debug")?)?,
+        debug: debug(&http.section("debug")?, &listen)?,
+        listen,
     })
 }
 
@@ -303,36 +321,49 @@ fn listen(http: &Section<'_>) -> Result<Listen> {
         };
     }
     let address = http.text_or("addr", ADDRESS)?;
-    if is_address(&address) {
+    if host_and_port(&address).is_some() {
         return Ok(Listen::Tcp(address));
     }
-    let message = "must be a host and a port, such as 127.0.0.1:5000, or :5000 for every interface";
-    Err(http.error("addr", message))
+    Err(http.error("addr", no_address("5000")))
 }
 
-fn is_address(address: &str) -> bool {
-    let port = address
-        .rsplit_once(':')
-        .map(|(_, port)| port.parse::<u16>());
-    matches!(port, Some(Ok(_)))
+fn no_address(port: &str) -> String {
+    format!(
+        "must be a host and a port up to 65535, such as 127.0.0.1:{port}, '[::1]:{port}', or :{port} for \
+         every interface; no URL, and no `*`"
+    )
 }
 
-fn debug(debug: &Section<'_>) -> Result<Option<String>> {
+/// Whether both cannot be listened on.
+fn is_same(one: &str, other: &str) -> bool {
+    let (Some((one, port)), Some((other, same))) = (host_and_port(one), host_and_port(other))
+    else {
+        return false;
+    };
+    let everywhere = |host: &str| matches!(host, "" | "0.0.0.0" | "::");
+    let hosts = one.eq_ignore_ascii_case(other) || everywhere(one) || everywhere(other);
+    port == same && port != 0 && hosts
+}
+
+fn debug(debug: &Section<'_>, listen: &Listen) -> Result<Option<String>> {
     let prometheus = debug.section("prometheus")?;
     if prometheus.boolean("enabled", false)? {
         let message = "metrics come with a later release; write false, or remove it";
         return Err(prometheus.error("enabled", message));
     }
     prometheus.text("path")?;
-    let address = debug.text("addr")?;
-    if address
-        .as_deref()
-        .is_some_and(|address| !is_address(address))
-    {
-        let message = "must be a host and a port, such as 127.0.0.1:5001";
+    let Some(address) = debug.text("addr")? else {
+        return Ok(None);
+    };
+    if host_and_port(&address).is_none() {
+        return Err(debug.error("addr", no_address("5001")));
+    }
+    if matches!(listen, Listen::Tcp(taken) if is_same(taken, &address)) {
+        let message =
+            "is the address of http.addr, too; choose another port, such as 127.0.0.1:5001";
         return Err(debug.error("addr", message));
     }
-    Ok(address)
+    Ok(Some(address))
 }
 
 fn headers(http: &Section<'_>) -> Result<Vec<(HeaderName, HeaderValue)>> {
@@ -367,12 +398,10 @@ fn is_url(text: &str) -> bool {
 fn health(driver: &Section<'_>) -> Result<Option<StorageHealth>> {
     let enabled = driver.boolean("enabled", false)?;
     let settings = StorageHealth {
-        interval: driver.duration("interval", HEALTH_INTERVAL)?,
+        interval: driver.duration_or_zero("interval", HEALTH_INTERVAL)?,
         threshold: driver.count("threshold", HEALTH_THRESHOLD)?,
     };
-    if settings.interval < SHORTEST_INTERVAL {
-        return Err(driver.error("interval", "must be at least 1s"));
-    }
+    long_enough(driver, "interval", settings.interval)?;
     Ok(enabled.then_some(settings))
 }
 

@@ -23,6 +23,7 @@ pub(super) fn tls(tls: &Section<'_>) -> Result<Option<Tls>> {
                                http.tls.certificate and http.tls.key, or remove it";
                 return Err(tls.error("clientcas", message));
             }
+            tls.is_off(None);
             return Ok(None);
         }
         (Some(certificate), Some(key), None) => Certificate::Files {
@@ -134,6 +135,7 @@ fn clients(tls: &Section<'_>) -> Result<Option<ClientCertificates>> {
             return Err(tls.error("clientcas", message));
         }
         if !tls.has("clientauth") {
+            tls.is_off(Some("clientauth"));
             return Ok(None);
         }
     }

@@ -23,16 +23,20 @@ pub(crate) const ROOT: Node = Section(&[
         "catalog",
         Section(&[(
             "maxentries",
-            Node::value("1000", "the most repositories in one answer; at least 1"),
+            Node::typed(
+                "1000",
+                "the most repositories in one answer; `0` is the default, too",
+            ),
         )]),
     ),
     (
         "tags",
         Section(&[(
             "maxtags",
-            Node::value(
+            Node::typed(
                 "1000",
-                "the most tags in an answer to whoever asks with `n`; all are in the others, as in Distribution; at least 1",
+                "the most tags in an answer to whoever asks with `n`; all are in the others, as in \
+                 Distribution; `0` is the default, too",
             ),
         )]),
     ),
@@ -108,18 +112,21 @@ const LOG: Node = Section(&[
     (
         "fields",
         Map(
-            Setting::new("none", "keys and texts, added to each line"),
+            Setting::new(
+                "none",
+                "keys and texts, added to each line; a list or a section is added as JSON",
+            ),
             &Node::ENTRY,
         ),
     ),
     (
         "reportcaller",
-        Node::value("false", "add the file and line of the source to each line"),
+        Node::typed("false", "add the file and line of the source to each line"),
     ),
     (
         "accesslog",
         Section(&[
-            ("disabled", Node::value("false", "no line for each request")),
+            ("disabled", Node::typed("false", "no line for each request")),
             (
                 "format",
                 Node::value(
@@ -153,9 +160,9 @@ const STORAGE: Node = Section(&[
             ),
             (
                 "maxthreads",
-                Node::value(
+                Node::typed(
                     "100",
-                    "operations on files at once; at least 1, and fewer than 25 are taken for 25",
+                    "operations on files at once; fewer than 25 are taken for 25",
                 ),
             ),
         ]),
@@ -165,7 +172,7 @@ const STORAGE: Node = Section(&[
         "delete",
         Section(&[(
             "enabled",
-            Node::value(
+            Node::typed(
                 "`false` with a file, as in Distribution; else `true`",
                 "whether manifests, tags and blobs can be deleted; if not, 405",
             ),
@@ -177,7 +184,7 @@ const STORAGE: Node = Section(&[
         "redirect",
         Section(&[(
             "disable",
-            Node::value(
+            Node::typed(
                 "false",
                 "never send clients elsewhere for a blob; the drivers of this release never do",
             ),
@@ -187,9 +194,9 @@ const STORAGE: Node = Section(&[
         "tag",
         Section(&[(
             "concurrencylimit",
-            Node::value(
+            Node::typed(
                 "none",
-                "lookups of one tag listing at once; at least 1. The drivers of this release need no \
+                "lookups of one tag listing at once. The drivers of this release need no \
                  lookups for it, so it has no effect",
             ),
         )]),
@@ -243,7 +250,7 @@ const MAINTENANCE: Node = Section(&[
         "readonly",
         Section(&[(
             "enabled",
-            Node::value("false", "every write is answered with 405"),
+            Node::typed("false", "every write is answered with 405"),
         )]),
     ),
     (
@@ -251,20 +258,26 @@ const MAINTENANCE: Node = Section(&[
         Section(&[
             (
                 "enabled",
-                Node::value("true", "end uploads that nobody goes on with"),
+                Node::typed("true", "end uploads that nobody goes on with"),
             ),
-            ("age", Node::value("168h", "how long nothing arrived")),
+            (
+                "age",
+                Node::typed(
+                    "168h",
+                    "how long nothing arrived; at least `1s`, with its unit: a number alone is refused",
+                ),
+            ),
             (
                 "interval",
-                Node::value(
+                Node::typed(
                     "24h",
-                    "from one round to the next; at least `1s`. The first comes within the first hour, \
+                    "from one round to the next; at least `1s`, with its unit. The first comes within the first hour, \
                      or interval if that is shorter",
                 ),
             ),
             (
                 "dryrun",
-                Node::value("false", "only log what would be ended"),
+                Node::typed("false", "only log what would be ended"),
             ),
         ]),
     ),
@@ -281,7 +294,7 @@ const CACHE: Node = Section(&[
     ),
     (
         "blobdescriptorsize",
-        Node::value(
+        Node::typed(
             "none",
             "entries of Distribution's cache; ours has its own bound, so it has no effect",
         ),
@@ -362,7 +375,7 @@ const HTTP: Node = Section(&[
     ),
     (
         "relativeurls",
-        Node::value(
+        Node::typed(
             "relative, unless `host` is set",
             "`true`: always relative; `false`: absolute, from `host` or the request's. \
              Distribution's default is absolute",
@@ -370,10 +383,10 @@ const HTTP: Node = Section(&[
     ),
     (
         "draintimeout",
-        Node::value(
+        Node::typed(
             "5s",
             "how long requests under way may take after SIGTERM or SIGINT; `0s` cuts them, which is \
-             Distribution's default",
+             Distribution's default. A number without a unit is nanoseconds",
         ),
     ),
     (
@@ -396,14 +409,14 @@ const HTTP: Node = Section(&[
         "http2",
         Section(&[(
             "disabled",
-            Node::value("false", "no HTTP/2 over TLS"),
+            Node::typed("false", "no HTTP/2 over TLS"),
         )]),
     ),
     (
         "h2c",
         Section(&[(
             "enabled",
-            Node::value(
+            Node::typed(
                 "true",
                 "HTTP/2 without TLS, for clients that begin with it. Distribution's default is off",
             ),
@@ -424,7 +437,7 @@ const HTTP: Node = Section(&[
                 Section(&[
                     (
                         "enabled",
-                        Node::value(
+                        Node::typed(
                             "false",
                             "metrics come with a later release: `true` is refused",
                         ),
@@ -533,18 +546,21 @@ const HEALTH: Node = Section(&[
         Section(&[
             (
                 "enabled",
-                Node::value(
+                Node::typed(
                     "`false`, as in Distribution",
                     "ask the storage regularly; while it does not answer, so does the API: 503",
                 ),
             ),
             (
                 "interval",
-                Node::value("10s", "from one question to the next; at least `1s`"),
+                Node::typed(
+                    "10s",
+                    "from one question to the next; at least `1s`, and `0s` is the default, too",
+                ),
             ),
             (
                 "threshold",
-                Node::value("3", "how many must fail in a row; at least 1"),
+                Node::typed("3", "how many must fail in a row; `0` is the default, too"),
             ),
         ]),
     ),
@@ -565,11 +581,11 @@ const HEALTH: Node = Section(&[
 const VALIDATION: Node = Section(&[
     (
         "enabled",
-        Node::value("none", "`true` wins over `disabled`, as in Distribution"),
+        Node::typed("none", "`true` wins over `disabled`, as in Distribution"),
     ),
     (
         "disabled",
-        Node::value("false", "do not check the children of indexes, nor `urls`"),
+        Node::typed("false", "do not check the children of indexes, nor `urls`"),
     ),
     (
         "manifests",

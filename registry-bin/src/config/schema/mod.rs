@@ -32,6 +32,8 @@ pub(crate) struct Setting {
     pub(crate) default: &'static str,
     /// What it is, with unit and bounds.
     pub(crate) about: &'static str,
+    /// Whether it is a number, a truth value or a duration, as YAML takes them; else it is a text.
+    pub(crate) typed: bool,
     /// Whether its value may be shown.
     pub(crate) visible: bool,
     /// Whether it is this registry's own, which Distribution does not know.
@@ -43,6 +45,7 @@ impl Setting {
         Self {
             default,
             about,
+            typed: false,
             visible: true,
             ours: false,
         }
@@ -52,6 +55,13 @@ impl Setting {
 impl Node {
     const fn value(default: &'static str, about: &'static str) -> Self {
         Self::Value(Setting::new(default, about))
+    }
+
+    const fn typed(default: &'static str, about: &'static str) -> Self {
+        Self::Value(Setting {
+            typed: true,
+            ..Setting::new(default, about)
+        })
     }
 
     const fn secret(default: &'static str, about: &'static str) -> Self {
@@ -98,6 +108,12 @@ impl Node {
             .iter()
             .filter(|(_, node)| !matches!(node, Self::Refused(_)))
             .map(|(key, _)| *key)
+    }
+
+    /// What may be written at a key of a section.
+    pub(crate) fn key(&self, key: &str) -> Option<&'static Self> {
+        let mut keys = self.keys().iter();
+        keys.find(|(known, _)| *known == key).map(|(_, node)| node)
     }
 
     /// The keys of a section.

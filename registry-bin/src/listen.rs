@@ -7,9 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket, UnixStream, lookup_host};
 
 use crate::{config::Listen, failure::Failure, systemd::activation::Socket};
+
+/// How many connections wait to be accepted, if the kernel allows as many (`net.core.somaxconn`). With
+/// the 128 of the standard library, the rest of a crowd tries again after a second.
+const BACKLOG: u32 = 4096;
 
 /// A bound address.
 #[derive(Debug)]
@@ -203,17 +207,35 @@ async fn tcp(address: &str) -> io::Result<Listener> {
     let (host, port) = host_and_port(address).ok_or(io::ErrorKind::InvalidInput)?;
     let listener = if host.is_empty() {
         // As in Go: IPv6's wildcard takes IPv4 too; without IPv6, that of IPv4.
-        match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?
+                listen((Ipv4Addr::UNSPECIFIED, port).into())?
             }
             bound => bound?,
         }
     } else {
-        TcpListener::bind((host, port)).await?
+        let mut bound = Err(io::ErrorKind::AddrNotAvailable.into());
+        for address in lookup_host((host, port)).await? {
+            bound = listen(address);
+            if bound.is_ok() {
+                break;
+            }
+        }
+        bound?
     };
     let address = listener.local_addr()?;
     Ok(Listener::Tcp(listener, address))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A port whose connections are not quite over can be had again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn unix(path: &Path) -> io::Result<Listener> {
@@ -224,7 +246,9 @@ async fn unix(path: &Path) -> io::Result<Listener> {
     {
         std::fs::remove_file(path)?;
     }
-    let listener = UnixListener::bind(path)?;
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    let listener = socket.listen(BACKLOG)?;
     Ok(Listener::Unix(
         listener,
         SocketFile(path.to_owned(), Owner::Us),
@@ -267,6 +291,20 @@ mod tests {
         ] {
             assert_eq!(host_and_port(address), parts, "{address}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_crowd_waits_to_be_accepted() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let crowd = BACKLOG.min(allowed.trim().parse().unwrap()).min(400);
+        let listen = Listen::Tcp("127.0.0.1:0".into());
+        let listener = Listener::bind(&listen, "http.addr").await.unwrap();
+        let Listener::Tcp(_, address) = &listener else {
+            panic!("it is a port");
+        };
+        let patience = std::time::Duration::from_secs(10);
+        let connect = |_| std::net::TcpStream::connect_timeout(address, patience).unwrap();
+        let _crowd: Vec<_> = (0..crowd).map(connect).collect();
     }
 
     #[tokio::test]

@@ -71,14 +71,11 @@ fn lines(config: &Config) -> Vec<String> {
         authentication(config.auth.as_ref()),
     ];
     lines.extend(http(&config.http));
-    lines.push(format!(
-        "access log: {}",
-        if config.log.access.is_some() {
-            "on standard output"
-        } else {
-            "off"
-        }
-    ));
+    lines.push(match (config.log.access, &config.log.access_file) {
+        (None, _) => "access log: off".to_owned(),
+        (Some(_), None) => "access log: on standard output".to_owned(),
+        (Some(_), Some(file)) => format!("access log: in {}", file.display()),
+    });
     lines
 }
 

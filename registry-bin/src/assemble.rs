@@ -23,7 +23,7 @@ use crate::{
     health::Health,
     reload::Reloads,
     root::Root,
-    telemetry::{self, AccessFormat, AccessLine, LevelSwitch},
+    telemetry::{self, AccessLine, AccessLog, Logs},
     tls::Acceptor,
     trusted::TrustedPeers,
 };
@@ -49,12 +49,12 @@ pub struct Assembled {
     pub http2: bool,
 }
 
-/// Opens the stores and puts everything around them.
+/// Opens the stores and puts everything around them, with a line in `log` for each request.
 ///
 /// # Errors
 ///
 /// When the stores cannot be opened, or the files that TLS needs are not what they must be.
-pub fn registry(config: &Config) -> Result<Assembled, Failure> {
+pub fn registry(config: &Config, log: Option<AccessLog>) -> Result<Assembled, Failure> {
     let tls = tls(config)?;
     let engine = engine(config)?;
     let registry: Arc<dyn Registry> = if config.storage.read_only {
@@ -71,7 +71,7 @@ pub fn registry(config: &Config) -> Result<Assembled, Failure> {
     };
     let trusted = config.http.trusted.clone();
     Ok(Assembled {
-        service: service(registry, config, health.clone(), trusted),
+        service: service(registry, config, log, health.clone(), trusted),
         health,
         // Nothing is purged from what is read-only.
         upload_purging: config
@@ -88,15 +88,24 @@ pub fn registry(config: &Config) -> Result<Assembled, Failure> {
     })
 }
 
-/// What SIGHUP has read again: the certificates, and the levels of the log. (The users of an
-/// htpasswd file are read again by themselves.)
+/// What SIGHUP has read again: the files of the logs, the certificates, and the levels of the log.
+/// (The users of an htpasswd file are read again by themselves.)
 pub fn reloads(
+    config: &Config,
     registry: &Assembled,
-    switch: LevelSwitch,
+    logs: &Logs,
     file: Option<PathBuf>,
     environment: Environment,
 ) -> Reloads {
     let mut reloads = Reloads::new();
+    // First, so that what is said of the others is in the new file.
+    if config.log.file.is_some() || config.log.access_file.is_some() {
+        let logs = logs.clone();
+        reloads.add("log files", move || {
+            let logs = logs.clone();
+            async move { Ok(spawn_blocking(move || logs.reopen()).await??) }
+        });
+    }
     if let Some(tls) = registry.tls.clone() {
         reloads.add("TLS certificates", move || {
             let tls = tls.clone();
@@ -106,7 +115,7 @@ pub fn reloads(
             }
         });
     }
-    let switch = Arc::new(switch);
+    let switch = Arc::new(logs.levels());
     reloads.add("log levels", move || {
         let (switch, file) = (Arc::clone(&switch), file.clone());
         let config = Config::load(file, &environment);
@@ -213,18 +222,18 @@ fn limits(config: &Config) -> Limits {
 fn service(
     registry: Arc<dyn Registry>,
     config: &Config,
+    log: Option<AccessLog>,
     health: Health,
     trusted: TrustedPeers,
 ) -> RegistryService<Root> {
     let http = &config.http;
-    let log = config.log.access;
-    let asked = health.clone();
+    let (asked, watched) = (health.clone(), log.clone());
     let (catalog, tags) = (config.catalog_entries, config.tag_entries);
     let mut service = RegistryService::new(registry)
         .catalog_pages(PageSize::new(catalog.min(CATALOG_PAGE), catalog))
         .tag_pages(PageSize::new(usize::MAX, tags))
         .admission(move || asked.admit())
-        .on_response(move |exchange| watch(exchange, log));
+        .on_response(move |exchange| watch(exchange, watched.as_ref()));
     if let Some(prefix) = &http.prefix {
         service = service.prefix(prefix);
     }
@@ -257,9 +266,9 @@ fn users(config: &Config) -> Option<Htpasswd> {
 }
 
 /// A line in the access log; and of what was this registry's fault, all that is known in the other.
-fn watch(exchange: &Exchange<'_>, log: Option<AccessFormat>) {
+fn watch(exchange: &Exchange<'_>, log: Option<&AccessLog>) {
     let context = exchange.context;
-    if let Some(format) = log {
+    if let Some(log) = log {
         let (method, path) = (exchange.method.as_str(), exchange.uri.path());
         let status = exchange.status.as_u16();
         let mut line = AccessLine::new(SystemClock.now(), method, path, status);
@@ -268,8 +277,7 @@ fn watch(exchange: &Exchange<'_>, log: Option<AccessFormat>) {
         line.bytes = exchange.length;
         line.took = Some(exchange.took);
         line.request_id = context.request_id.as_deref();
-        line.of_request(exchange.version, exchange.headers)
-            .print(format);
+        log.write(&line.of_request(exchange.version, exchange.headers));
     }
     if let Some(failed) = exchange.error.filter(|_| exchange.status.is_server_error()) {
         let causes = std::iter::successors(failed.source(), |error| (*error).source());

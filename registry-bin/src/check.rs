@@ -62,6 +62,21 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
             problems.push(error.of(tls, &config.resolved));
         }
     }
+    let access_file = config.log.access.and(config.log.access_file.as_ref());
+    for (key, file) in [
+        ("log.file", config.log.file.as_ref()),
+        ("log.accesslog.file", access_file),
+    ] {
+        let Some(file) = file else { continue };
+        if file.is_dir() {
+            let message = format!("{} is a folder; name a file", file.display());
+            problems.push(wrong(key, message));
+        } else if !folder(file).is_dir() {
+            let message = "is no folder; make it, or name a file in another";
+            let message = format!("{} {message}", folder(file).display());
+            problems.push(wrong(key, message));
+        }
+    }
     if let Driver::Filesystem { root, .. } = &config.storage.driver
         && root.exists()
         && !root.is_dir()
@@ -70,4 +85,12 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
         problems.push(wrong("storage.filesystem.rootdirectory", message));
     }
     ConfigError::all(problems)
+}
+
+/// The folder that a file is in.
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
 }

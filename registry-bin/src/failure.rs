@@ -6,7 +6,7 @@ use registry_core::store::StoreError;
 
 use crate::{
     cli::UsageError, config::ConfigError, htpasswd::HtpasswdError, listen::BindError, signal::Stop,
-    systemd::PassedError,
+    systemd::PassedError, telemetry::last_words,
 };
 
 /// A reason to end that is not the end of the work.
@@ -41,12 +41,13 @@ impl Failure {
             let _ = error.print();
             return ExitCode::from(64);
         }
-        eprintln!("registry: {self}");
+        let mut text = format!("registry: {self}\n");
         let mut source = self.source();
         while let Some(error) = source {
-            eprintln!("  because: {error}");
+            text.push_str(&format!("  because: {error}\n"));
             source = error.source();
         }
+        last_words(text);
         ExitCode::from(match self {
             Self::Bind(_) | Self::Io(_) | Self::Passed(_) | Self::Storage(_) => 1,
             Self::Htpasswd(HtpasswdError::Usage(_) | HtpasswdError::Scheme) => 64,

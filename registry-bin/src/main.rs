@@ -18,7 +18,7 @@ use registry_bin::{
     serve::{self, Surroundings},
     signal::Signals,
     systemd::{Notifier, Passed, Watchdog},
-    telemetry,
+    telemetry::{self, Logs},
 };
 
 fn main() -> ExitCode {
@@ -45,11 +45,23 @@ fn serve(file: Option<PathBuf>) -> Result<(), Failure> {
     let passed = Passed::take()?;
     let environment = Environment::new(env::vars_os());
     let config = Config::load(file.clone(), &environment)?;
-    let levels = telemetry::start(&config.log);
+    let logs = telemetry::start(&config)?;
     announce::configuration(&config);
-    let runtime = serve::runtime(&config)?;
+    let done = run(&config, &logs, passed, file, environment);
+    logs.flush();
+    done
+}
+
+fn run(
+    config: &Config,
+    logs: &Logs,
+    passed: Passed,
+    file: Option<PathBuf>,
+    environment: Environment,
+) -> Result<(), Failure> {
+    let runtime = serve::runtime(config)?;
     let done = runtime.block_on(async {
-        let registry = assemble::registry(&config)?;
+        let registry = assemble::registry(config, logs.access())?;
         let listener = Listener::of(passed.http, &config.http.listen, "http.addr").await?;
         let debug = match (passed.debug, &config.http.debug) {
             (None, None) => None,
@@ -59,13 +71,13 @@ fn serve(file: Option<PathBuf>) -> Result<(), Failure> {
             }
         };
         let mut around = Surroundings::new(listener, Signals::catch()?);
-        announce::listening(&around.listener, debug.as_ref(), &config);
+        announce::listening(&around.listener, debug.as_ref(), config);
         around.debug = debug;
         around.notifier = Notifier::of(&environment);
         around.watchdog = Watchdog::of(&environment);
-        let reloads = assemble::reloads(&registry, levels, file, environment);
+        let reloads = assemble::reloads(config, &registry, logs, file, environment);
         around.reloads = Some((reloads, Hangups::catch()?));
-        serve::until_signalled(registry, &config, around).await
+        serve::until_signalled(registry, config, around).await
     });
     // What is still writing is cut as a crash would cut it: nothing that was answered is lost.
     runtime.shutdown_background();

@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use crate::{
     health::Health,
-    telemetry::{AccessFormat, AccessLine},
+    telemetry::{AccessLine, AccessLog},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,15 +30,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Debug)]
 pub struct Root {
     headers: Arc<[(HeaderName, HeaderValue)]>,
-    log: Option<AccessFormat>,
+    log: Option<AccessLog>,
     health: Health,
 }
 
 impl Root {
-    /// Adds `headers` to each answer, and logs each request in that format, if there is one.
+    /// Adds `headers` to each answer, and logs each request, if there is a log.
     pub fn new(
         headers: &[(HeaderName, HeaderValue)],
-        log: Option<AccessFormat>,
+        log: Option<AccessLog>,
         health: Health,
     ) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Root {
     }
 
     fn log<B>(&self, request: &Request<B>, response: &Response<Body>) {
-        let Some(format) = self.log else { return };
+        let Some(log) = &self.log else { return };
         let status = response.status().as_u16();
         let (method, path) = (request.method().as_str(), request.uri().path());
         let mut line = AccessLine::new(SystemClock.now(), method, path, status);
@@ -83,8 +83,7 @@ impl Root {
         line.client = context.and_then(|context| context.client);
         line.request_id = context.and_then(|context| context.request_id.as_deref());
         line.bytes = response.body().len();
-        line.of_request(request.version(), request.headers())
-            .print(format);
+        log.write(&line.of_request(request.version(), request.headers()));
     }
 }
 

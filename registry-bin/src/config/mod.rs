@@ -80,7 +80,7 @@ impl Config {
     }
 }
 
-/// How the application tells what it does, on standard error.
+/// How the application tells what it does.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Log {
@@ -94,9 +94,12 @@ pub struct Log {
     pub fields: BTreeMap<String, String>,
     /// `log.reportcaller`: where in the source a line comes from. Default: off.
     pub report_caller: bool,
-    /// `log.accesslog`: a line for each request, on standard output; `None` when it is disabled.
-    /// Default: combined.
+    /// `log.file`, ours: where that goes. Default: standard error.
+    pub file: Option<PathBuf>,
+    /// `log.accesslog`: a line for each request; `None` when it is disabled. Default: combined.
     pub access: Option<AccessFormat>,
+    /// `log.accesslog.file`, ours: where they go. Default: standard output.
+    pub access_file: Option<PathBuf>,
 }
 
 /// How much is logged.

@@ -107,7 +107,7 @@ tags:|
 }
 
 const EVERYTHING: &str = r"version: 0.1
-log: {level: debug, levels: {registry_core: warn}, formatter: json, fields: {n: 1}}
+log: {level: debug, levels: {registry_core: warn}, formatter: json, fields: {n: 1}, file: /log, accesslog: {file: /access}}
 loglevel: error
 storage:
   filesystem: {rootdirectory: /data, maxthreads: 10}
@@ -163,7 +163,7 @@ fn with_everything() {
     assert!(!format!("{config:?}{told}").contains("hunter2"));
     assert!(told.contains("secret: \"***\""), "{told}");
     config.resolved = Resolved::default();
-    let expected = r#"Config { source: Argument("c.yml"), warnings: ["loglevel: is deprecated; write log.level instead"], resolved: Resolved([]), log: Log { level: Debug, levels: {"registry_core": Warn}, formatter: Json, fields: {"n": "1"}, report_caller: false, access: Some(Combined) }, storage: Storage { driver: Filesystem { root: "/data", threads: 25 }, deletes: true, read_only: true, upload_purging: Some(UploadPurging { age: 3600s, interval: 90s, dry_run: true }) }, auth: Some(Htpasswd { realm: "Registry Realm", path: "/auth/htpasswd" }), http: Http { listen: Unix("/run/registry.sock"), host: Some("https://registry.example.org"), prefix: Some("/oci/"), secret: Some(Secret(…)), relative_urls: Some(false), drain: 60s, headers: [("x-content-type-options", "nosniff")], trusted: TrustedPeers { networks: [10.0.0.0/8], unix: false }, tls: Some(Tls { certificate: Files { certificate: "/c.pem", key: "/k.pem" }, clients: Some(ClientCertificates { authorities: ["/ca.pem"], auth: VerifyIfGiven }), minimum: Tls13, cipher_suites: ["TLS_AES_128_GCM_SHA256"] }), http2: false, h2c: false, debug: Some("localhost:5001") }, health: Some(StorageHealth { interval: 5s, threshold: 2 }), validation: Validation { references: None, indexes: List([Platform { architecture: "amd64", os: "linux" }]), urls_allow: [Regex("^https://")], urls_deny: [Regex("evil")] }, classes: [Image, Plugin], catalog_entries: 10, tag_entries: 20 }"#;
+    let expected = r#"Config { source: Argument("c.yml"), warnings: ["loglevel: is deprecated; write log.level instead"], resolved: Resolved([]), log: Log { level: Debug, levels: {"registry_core": Warn}, formatter: Json, fields: {"n": "1"}, report_caller: false, file: Some("/log"), access: Some(Combined), access_file: Some("/access") }, storage: Storage { driver: Filesystem { root: "/data", threads: 25 }, deletes: true, read_only: true, upload_purging: Some(UploadPurging { age: 3600s, interval: 90s, dry_run: true }) }, auth: Some(Htpasswd { realm: "Registry Realm", path: "/auth/htpasswd" }), http: Http { listen: Unix("/run/registry.sock"), host: Some("https://registry.example.org"), prefix: Some("/oci/"), secret: Some(Secret(…)), relative_urls: Some(false), drain: 60s, headers: [("x-content-type-options", "nosniff")], trusted: TrustedPeers { networks: [10.0.0.0/8], unix: false }, tls: Some(Tls { certificate: Files { certificate: "/c.pem", key: "/k.pem" }, clients: Some(ClientCertificates { authorities: ["/ca.pem"], auth: VerifyIfGiven }), minimum: Tls13, cipher_suites: ["TLS_AES_128_GCM_SHA256"] }), http2: false, h2c: false, debug: Some("localhost:5001") }, health: Some(StorageHealth { interval: 5s, threshold: 2 }), validation: Validation { references: None, indexes: List([Platform { architecture: "amd64", os: "linux" }]), urls_allow: [Regex("^https://")], urls_deny: [Regex("evil")] }, classes: [Image, Plugin], catalog_entries: 10, tag_entries: 20 }"#;
     assert_eq!(format!("{config:?}"), expected);
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    io::Write,
     net::IpAddr,
     time::{Duration, SystemTime},
 };
@@ -11,9 +10,10 @@ use http::{
     HeaderMap, HeaderValue, Version,
     header::{REFERER, USER_AGENT},
 };
+use registry_core::{Clock, SystemClock};
 use serde_json::Value;
 
-use super::time::Utc;
+use super::{queue::Note, stream::Stream, time::Utc};
 
 /// How a line of the access log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,39 @@ pub enum AccessFormat {
     /// One JSON object, with what `combined` has no place for: the identifier of the request and how
     /// long it took.
     Json,
+}
+
+/// The access log, once it was started.
+#[derive(Clone, Debug)]
+pub struct AccessLog {
+    pub(super) stream: Stream,
+    pub(super) format: AccessFormat,
+}
+
+impl AccessLog {
+    /// Adds a line. It is written by another thread: a reader that is slow, or gone, holds no request
+    /// up.
+    pub fn write(&self, line: &AccessLine<'_>) {
+        self.stream.push(line.format(self.format).as_bytes());
+    }
+}
+
+/// Says how many lines were lost in a line of the log itself: as a request that none is, since
+/// analysers refuse what is no request.
+pub(super) fn lost(format: AccessFormat) -> Note {
+    Box::new(move |lost| lost_line(SystemClock.now(), lost, format))
+}
+
+fn lost_line(at: SystemTime, lost: u64, format: AccessFormat) -> String {
+    match format {
+        AccessFormat::Combined => {
+            let time = Utc::of(at).common_log();
+            format!(r#"- - - [{time}] "-" 0 0 "-" "{lost} lines of the access log were lost""#)
+        }
+        AccessFormat::Json => {
+            serde_json::json!({"time": Utc::of(at).to_string(), "lost": lost}).to_string()
+        }
+    }
 }
 
 /// What an answered request leaves in the log.
@@ -97,13 +130,12 @@ impl<'a> AccessLine<'a> {
         self
     }
 
-    /// Writes the line to standard output. A reader that has gone is no reason to stop serving.
-    pub fn print(&self, format: AccessFormat) {
-        let line = match format {
+    /// The line, with its end.
+    fn format(&self, format: AccessFormat) -> String {
+        match format {
             AccessFormat::Combined => format!("{self}\n"),
             AccessFormat::Json => format!("{}\n", self.json()),
-        };
-        drop(std::io::stdout().lock().write_all(line.as_bytes()));
+        }
     }
 
     /// The line as one JSON object, without what is not known.
@@ -135,13 +167,17 @@ impl<'a> AccessLine<'a> {
     }
 }
 
-/// A URL without what may be secret in it: its query, its fragment, and a user in front of its host.
+/// A URL without what may be secret in it: its query and its fragment. One that may have a user in
+/// front of its host is nothing: only a path may have an `@` in it, and only one that no browser
+/// takes for a host.
 fn without_query(url: &str) -> &str {
+    let path = url.starts_with('/') && !url.contains("//") && !url.contains(['\\', '\t']);
+    // In the whole of it, since a password may have a `?` or a `#` in it.
+    if url.contains('@') && !path {
+        return "";
+    }
     let end = url.find(['?', '#']).unwrap_or(url.len());
-    let url = url.get(..end).unwrap_or_default();
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = authority.split('/').next().unwrap_or_default();
-    if authority.contains('@') { "" } else { url }
+    url.get(..end).unwrap_or_default()
 }
 
 impl fmt::Display for AccessLine<'_> {
@@ -223,13 +259,43 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_were_lost() {
+        for (format, line) in [
+            (
+                AccessFormat::Combined,
+                r#"- - - [01/Jan/1970:00:00:00 +0000] "-" 0 0 "-" "7 lines of the access log were lost""#,
+            ),
+            (
+                AccessFormat::Json,
+                r#"{"lost":7,"time":"1970-01-01T00:00:00.000Z"}"#,
+            ),
+        ] {
+            assert_eq!(lost_line(UNIX_EPOCH, 7, format), line);
+        }
+    }
+
+    #[test]
     fn a_page_is_named_without_what_may_be_secret() {
         for (referer, kept) in [
             ("http://r/page", "http://r/page"),
             ("http://r/page?token=hunter2", "http://r/page"),
             ("http://r/#hunter2", "http://r/"),
             ("http://user:hunter2@r/page", ""),
+            ("http://user:hun?ter2@r/page", ""),
+            ("http://user:hun#ter2@r/page", ""),
+            ("http://user:hun/ter2@r/page", ""),
+            ("http:/user:hunter2@r/page", ""),
+            ("http:user:hunter2@r/page", ""),
+            ("user:hunter2@r/page", ""),
+            ("//user:hunter2@r/page", ""),
+            ("///user:hunter2@r/page", ""),
+            ("/\\user:hunter2@r/page", ""),
+            ("\\\\user:hunter2@r/page", ""),
+            ("/\t/user:hunter2@r/page", ""),
+            ("//r/page", "//r/page"),
             ("/at/@me", "/at/@me"),
+            ("/at/@me?token=hunter2", "/at/@me"),
+            ("", ""),
         ] {
             assert_eq!(without_query(referer), kept, "{referer}");
         }

@@ -13,7 +13,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::time::Utc;
+use super::{queue::Note, time::Utc};
 use crate::config::{Log, LogFormatter};
 
 /// Writes one line for each event.
@@ -30,6 +30,15 @@ impl Formatter {
             fields: log.fields.clone().into_iter().collect(),
             caller: log.report_caller,
         }
+    }
+
+    /// Says how many lines were lost, as a warning.
+    pub(super) fn lost(self) -> Note {
+        Box::new(move |lost| {
+            let time = Utc::of(SystemClock.now());
+            let message = format!("the log: {lost} lines were lost, its reader was too slow");
+            self.line(time, Level::WARN, message, Vec::new())
+        })
     }
 
     fn line(

@@ -7,6 +7,7 @@ mod command_line;
 mod configuration;
 mod drain;
 mod lifecycle;
+mod logs;
 mod passwords;
 mod program;
 mod secrets;

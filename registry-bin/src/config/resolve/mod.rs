@@ -128,7 +128,9 @@ fn log(root: &Section<'_>, warnings: &mut Vec<String>) -> Result<Log> {
         formatter: log.word("formatter", &formatters)?,
         fields: log.texts_or_json("fields")?,
         report_caller: log.boolean("reportcaller", false)?,
+        file: log.text("file")?.map(PathBuf::from),
         access: (!disabled).then_some(format),
+        access_file: access.text("file")?.map(PathBuf::from),
     })
 }
 

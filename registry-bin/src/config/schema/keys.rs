@@ -124,6 +124,16 @@ const LOG: Node = Section(&[
         Node::typed("false", "add the file and line of the source to each line"),
     ),
     (
+        "file",
+        Node::value(
+            "none",
+            "the file that the log goes to, instead of standard error; made with the mode 0640 if it \
+             is not there, in a folder that is; opened again on SIGHUP; a path that is not absolute \
+             begins at the working directory",
+        )
+        .ours(),
+    ),
+    (
         "accesslog",
         Section(&[
             ("disabled", Node::typed("false", "no line for each request")),
@@ -132,6 +142,15 @@ const LOG: Node = Section(&[
                 Node::value(
                     "combined",
                     "`combined` (Apache's) or `json`, with the request's id",
+                )
+                .ours(),
+            ),
+            (
+                "file",
+                Node::value(
+                    "none",
+                    "the file that the lines of requests go to, instead of standard output; like \
+                     `log.file`",
                 )
                 .ours(),
             ),

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _, pipe},
     net::TcpStream,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
@@ -130,14 +130,45 @@ impl Drop for Stuck {
 #[test]
 fn a_reader_that_stops_holds_nothing_up() {
     let home = TempDir::new().unwrap();
-    let mut program = Stuck::start(home.path(), &[]);
+    let path = home.path().join("notify");
+    let told = manager(&path);
+    let variables = [
+        ("NOTIFY_SOCKET", path.to_str().unwrap()),
+        ("WATCHDOG_USEC", "100000"),
+    ];
+    let mut program = Stuck::start(home.path(), &variables);
     program.fill();
+    told.try_iter().for_each(drop);
+    wait_for(&told, "WATCHDOG=1");
     let debug = TcpStream::connect(&program.debug).unwrap();
     debug.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(exchange(debug, "GET /debug/health", b"").status, 200);
     program.signal("HUP");
+    wait_for(&told, "RELOADING=1");
+    wait_for(&told, "READY=1");
     program.signal("TERM");
+    wait_for(&told, "STOPPING=1");
     assert_eq!(program.wait().code(), Some(0));
+}
+
+/// A service manager, and what it is told.
+fn manager(path: &Path) -> mpsc::Receiver<String> {
+    let socket = UnixDatagram::bind(path).unwrap();
+    let (hears, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 256];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if hears.send(message).is_err() {
+                break;
+            }
+        }
+    });
+    told
+}
+
+fn wait_for(told: &mpsc::Receiver<String>, message: &str) {
+    while !told.recv_timeout(PATIENCE).unwrap().starts_with(message) {}
 }
 
 #[test]

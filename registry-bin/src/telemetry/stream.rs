@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -17,6 +17,10 @@ use super::{
 
 /// The most bytes of lines that wait for the reader of a log. What comes beyond is lost, and counted.
 const WAITING: usize = 4 * 1024 * 1024;
+
+/// How soon after the last line the next is awaited by a clock. To be woken for each costs as much
+/// as to write it; when this long no line came, the next is written at once.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// One log. Clones are the same log; its thread lives as long as the process.
 #[derive(Clone)]
@@ -106,8 +110,16 @@ impl Shared {
     /// Writes what comes, for ever.
     fn write(&self, mut sink: Sink) {
         let mut state = self.state();
+        let mut paused = true;
         loop {
             let Some(block) = state.queue.take() else {
+                if !paused {
+                    drop(state);
+                    thread::sleep(PAUSE);
+                    paused = true;
+                    state = self.state();
+                    continue;
+                }
                 if state.flushing {
                     state.flushing = false;
                     self.written.notify_all();
@@ -119,6 +131,7 @@ impl Shared {
                 }
                 continue;
             };
+            paused = false;
             let next = state.next.take();
             drop(state);
             // Here alone somebody waits for the reader, or for the disk.
@@ -164,7 +177,6 @@ mod tests {
         fs,
         io::{PipeReader, Read as _},
         os::fd::AsFd as _,
-        time::Duration,
     };
 
     use super::*;

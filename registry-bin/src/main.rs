@@ -70,13 +70,15 @@ fn run(
                 Some(Listener::of(passed, &Listen::Tcp(address), "http.debug.addr").await?)
             }
         };
-        let mut around = Surroundings::new(listener, Signals::catch()?);
+        // Whoever reads that it listens may signal at once.
+        let (signals, hangups) = (Signals::catch()?, Hangups::catch()?);
+        let mut around = Surroundings::new(listener, signals);
         announce::listening(&around.listener, debug.as_ref(), config);
         around.debug = debug;
         around.notifier = Notifier::of(&environment);
         around.watchdog = Watchdog::of(&environment);
         let reloads = assemble::reloads(config, &registry, logs, file, environment);
-        around.reloads = Some((reloads, Hangups::catch()?));
+        around.reloads = Some((reloads, hangups));
         serve::until_signalled(registry, config, around).await
     });
     // What is still writing is cut as a crash would cut it: nothing that was answered is lost.

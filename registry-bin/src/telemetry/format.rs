@@ -27,7 +27,7 @@ impl Formatter {
     pub(crate) fn new(log: &Log) -> Self {
         Self {
             formatter: log.formatter,
-            fields: log.fields.clone().into_iter().collect(),
+            fields: log.fields.clone().into_iter().map(beside_ours).collect(),
             caller: log.report_caller,
         }
     }
@@ -58,6 +58,18 @@ impl Formatter {
                 json(time, level, ["@timestamp", "message"], message, fields)
             }
         }
+    }
+}
+
+/// Keys that lines have by themselves.
+const OURS: [&str; 6] = ["time", "level", "msg", "message", "@timestamp", "@version"];
+
+/// A field under a name that doubles none of a line, as Distribution does it.
+fn beside_ours((key, value): (String, String)) -> (String, String) {
+    if OURS.contains(&key.as_str()) {
+        (format!("fields.{key}"), value)
+    } else {
+        (key, value)
     }
 }
 
@@ -192,5 +204,12 @@ mod tests {
             let line = formatter.line(Utc::of(UNIX_EPOCH), Level::WARN, message, fields);
             assert_eq!(line, expected);
         }
+    }
+
+    #[test]
+    fn a_field_of_the_configuration_takes_no_place_of_ours() {
+        let renamed = |key: &str| beside_ours((key.to_owned(), String::new())).0;
+        assert_eq!(renamed("level"), "fields.level");
+        assert_eq!(renamed("service"), "service");
     }
 }

@@ -82,10 +82,9 @@ impl Entries {
         dummy(self.cost).into()
     }
 
-    /// The costs to spend beside that of a hash, so that it takes as long as the dearest: each is twice
-    /// the one before, so those from its own on make up for what is missing.
-    pub(super) fn spare(&self, hash: &str) -> Range<u32> {
-        cost(hash).unwrap_or(self.cost)..self.cost
+    /// The highest cost of a hash.
+    pub(super) fn dearest(&self) -> u32 {
+        self.cost
     }
 
     /// Whether one of `others`' users is not among these.
@@ -100,6 +99,12 @@ impl Entries {
     pub(super) fn len(&self) -> usize {
         self.users.len()
     }
+}
+
+/// The costs to spend beside that of a hash, so that it takes as long as the dearest: each is twice the
+/// one before, so those from its own on make up for what is missing.
+pub(super) fn spare(hash: &str, dearest: u32) -> Range<u32> {
+    cost(hash).unwrap_or(dearest)..dearest
 }
 
 /// A hash of that cost which no password has.
@@ -195,7 +200,7 @@ mod tests {
         let nobody = entries.nobody();
         assert!(nobody.starts_with("$2y$12$"));
         for (hash, own) in [(&nobody, 12), (entries.hash("u5").unwrap(), 5)] {
-            let rounds: u64 = entries.spare(hash).map(|cost| 1 << cost).sum();
+            let rounds: u64 = spare(hash, entries.dearest()).map(|cost| 1 << cost).sum();
             assert_eq!((1 << own) + rounds, 1 << 12);
         }
     }

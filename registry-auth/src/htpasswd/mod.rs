@@ -139,7 +139,7 @@ impl Authenticator for Htpasswd {
             user,
             password,
             who: client.map(network),
-            spare: entries.spare(&hash),
+            dearest: entries.dearest(),
             hash,
             known: known.is_some(),
         };

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fmt,
-    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -21,7 +20,7 @@ use sha2::Sha256;
 
 use super::{
     REMEMBERED,
-    entries::dummy,
+    entries::{dummy, spare},
     turns::{Busy, Turns, Who},
 };
 use crate::attempts::Attempts;
@@ -66,8 +65,8 @@ pub(super) struct Shown<'a> {
     pub(super) hash: Arc<str>,
     /// Whether there is such a user.
     pub(super) known: bool,
-    /// The costs that are spent in vain on a wrong password, so that all take the same time.
-    pub(super) spare: Range<u32>,
+    /// The highest cost of the file: as much is spent on every wrong password.
+    pub(super) dearest: u32,
 }
 
 /// What verifications find out.
@@ -184,7 +183,7 @@ impl Verified {
             who: shown.who,
             hash: shown.hash,
             known: shown.known,
-            spare: shown.spare,
+            dearest: shown.dearest,
         };
         let verification = async move {
             let _leave = leave;
@@ -229,20 +228,21 @@ struct Asked {
     who: Who,
     hash: Arc<str>,
     known: bool,
-    spare: Range<u32>,
+    dearest: u32,
 }
 
 impl Known {
     /// Looks at the password, and notes what was found, whether or not somebody still waits for it.
     fn judge(&self, asked: Asked, clock: &dyn Clock) -> Verdict {
         let password = asked.password.expose();
+        let spare = spare(&asked.hash, asked.dearest);
         let right = (self.says)(password, &asked.hash) && asked.known;
         if right {
             self.remember(asked.key, asked.hash, clock.now());
             self.attempts.succeeded(asked.who, &asked.user);
             return Verdict::Right;
         }
-        for cost in asked.spare {
+        for cost in spare {
             (self.says)(password, &dummy(cost));
         }
         let now = clock.now();

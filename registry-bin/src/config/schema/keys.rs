@@ -1,4 +1,6 @@
 //! The table of keys. Its order is that of the reference.
+//!
+//! It is one table, and so as long as the configuration is.
 
 use super::{
     Node::{self, List, Map, Refused, Section},

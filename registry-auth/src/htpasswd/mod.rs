@@ -24,8 +24,10 @@
 //! A wrong password and an unknown user cost as much as the dearest hash of the file. Hashes of a cost above
 //! 17 let nobody in.
 //!
-//! Whoever guesses is slowed down: see [`AuthError::Throttled`]. A credential whose answer is remembered is
-//! never held up, and counts for nothing: a program with an old password does not lock out its neighbours.
+//! Whoever guesses is slowed down: see [`AuthError::Throttled`]. A credential that the same address showed
+//! before, and whose answer is remembered, is never held up and counts for nothing: a program with an old
+//! password does not lock out its neighbours. What other addresses showed is used only for an attempt
+//! that has its turn, and is counted: sooner it would tell a guesser which guess is right.
 //!
 //! # Passwords
 //!

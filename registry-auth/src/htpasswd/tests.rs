@@ -255,6 +255,31 @@ async fn guesses_at_once_are_no_more_than_guesses_one_by_one() {
     assert_eq!(bench.from("192.0.2.7", "ada", "correct").await, "in");
 }
 
+#[tokio::test]
+async fn what_others_showed_tells_a_guesser_nothing() {
+    let bench = Bench::new(&format!("ada:{CORRECT}"), is_correct);
+    assert_eq!(bench.login("ada", "correct").await, "in");
+    // One by one, and all at once from an address that did not fail yet.
+    for guess in 0..8 {
+        bench
+            .from("192.0.2.6", "ada", &format!("guess{guess}"))
+            .await;
+    }
+    assert_eq!(bench.from("192.0.2.6", "ada", "correct").await, "throttled");
+    let guesses: Vec<_> = (0..100).map(|guess| format!("guess{guess}")).collect();
+    let guesses = guesses.iter().map(String::as_str).chain(["correct"]);
+    let tried = guesses.map(|guess| bench.from("192.0.2.7", "ada", guess));
+    assert_eq!(join_all(tried).await.last(), Some(&"throttled"));
+    // Who does not guess comes in, and is remembered there as well.
+    assert_eq!(bench.from("192.0.2.8", "ada", "correct").await, "in");
+    for guess in 0..8 {
+        bench
+            .from("192.0.2.8", "ada", &format!("guess{guess}"))
+            .await;
+    }
+    assert_eq!(bench.from("192.0.2.8", "ada", "correct").await, "in");
+}
+
 static REACHED: AtomicUsize = AtomicUsize::new(0);
 
 fn reached(password: &str, hash: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -73,7 +74,10 @@ pub(super) struct Shown<'a> {
 struct Known {
     secret: [u8; 32],
     says: Says,
+    /// Credentials that were right, wherever they came from.
     right: Mutex<HashMap<Key, Right>>,
+    /// Questions whose answer was yes, until when that is remembered.
+    right_here: Mutex<HashMap<Key, SystemTime>>,
     /// Questions whose answer was no, until when that is remembered.
     wrong: Mutex<HashMap<Key, SystemTime>>,
     attempts: Attempts,
@@ -106,6 +110,7 @@ impl Verified {
                 secret,
                 says,
                 right: Mutex::default(),
+                right_here: Mutex::default(),
                 wrong: Mutex::default(),
                 attempts: Attempts::default(),
             }),
@@ -136,10 +141,12 @@ impl Verified {
     ) -> Result<bool, AuthError> {
         let (known, now) = (&self.shared, clock.now());
         let key = known.key(shown.user, shown.password);
-        if shown.known && known.was_right(&key, &shown.hash, now) {
+        // Only what that address showed before is answered without being counted: what others showed
+        // would tell a guesser which guess is right.
+        let question = known.question(&key, &shown);
+        if known.was_right_here(&question, now) {
             return Ok(true);
         }
-        let question = known.question(&key, &shown);
         if known.was_wrong(&question, now) {
             return Ok(false);
         }
@@ -193,14 +200,15 @@ impl Verified {
             };
             // Others may have found out more while this one waited.
             let now = clock.now();
-            if asked.known && known.was_right(&asked.key, &asked.hash, now) {
-                return Verdict::Right;
-            }
             if known.was_wrong(&asked.question, now) {
                 return Verdict::Wrong;
             }
             if let Some(wait) = known.attempts.wait(asked.who, &asked.user, now) {
                 return Verdict::Wait(wait);
+            }
+            if asked.known && known.was_right(&asked.key, &asked.hash, now) {
+                known.note_right(asked, now);
+                return Verdict::Right;
             }
             let judge = move || {
                 let verdict = known.judge(asked, &*clock);
@@ -238,8 +246,7 @@ impl Known {
         let spare = spare(&asked.hash, asked.dearest);
         let right = (self.says)(password, &asked.hash) && asked.known;
         if right {
-            self.remember(asked.key, asked.hash, clock.now());
-            self.attempts.succeeded(asked.who, &asked.user);
+            self.note_right(asked, clock.now());
             return Verdict::Right;
         }
         for cost in spare {
@@ -268,17 +275,36 @@ impl Known {
         }
     }
 
+    /// Whether it was asked from there before, the answer was yes, and it was asked again before long.
+    fn was_right_here(&self, question: &Key, now: SystemTime) -> bool {
+        let mut right = lock(&self.right_here);
+        match right.get_mut(question).filter(|until| now < **until) {
+            None => false,
+            Some(until) => {
+                *until = now + REMEMBERED;
+                true
+            }
+        }
+    }
+
     /// Whether it was asked from there before, and the answer was no: that is no guess.
     fn was_wrong(&self, question: &Key, now: SystemTime) -> bool {
         let wrong = lock(&self.wrong);
         wrong.get(question).is_some_and(|until| now < *until)
     }
 
-    fn remember(&self, key: Key, hash: Arc<str>, now: SystemTime) {
+    fn note_right(&self, asked: Asked, now: SystemTime) {
+        let until = now + REMEMBERED;
+        let mut here = lock(&self.right_here);
+        make_room(&mut here, |until| now < *until);
+        here.insert(asked.question, until);
+        drop(here);
         let mut right = lock(&self.right);
         make_room(&mut right, |known| now < known.until);
-        let until = now + REMEMBERED;
-        right.insert(key, Right { hash, until });
+        let hash = asked.hash;
+        right.insert(asked.key, Right { hash, until });
+        drop(right);
+        self.attempts.succeeded(asked.who, &asked.user);
     }
 
     fn key(&self, user: &str, password: &Secret) -> Key {
@@ -296,7 +322,11 @@ impl Known {
         mac.update(key);
         mac.update(&[u8::from(shown.known)]);
         mac.update(shown.hash.as_bytes());
-        mac.update(format!("{:?}", shown.who).as_bytes());
+        match shown.who.map(|ip| ip.to_canonical()) {
+            None => {}
+            Some(IpAddr::V4(ip)) => mac.update(&ip.octets()),
+            Some(IpAddr::V6(ip)) => mac.update(&ip.octets()),
+        }
         mac.finalize().into_bytes().into()
     }
 

@@ -225,9 +225,10 @@ fn unknown(file: &Path, user: &str) -> HtpasswdError {
 }
 
 /// Keeps others from changing a file until it is dropped, so that of two who read, change and write it
-/// none is lost. It is the folder that is locked: the file
-/// itself is another one afterwards. Where folders cannot be locked it is as it is with Apache's.
+/// none is lost. It is the folder that is locked, as the file itself is another one afterwards; that of the
+/// file which a link leads to. Where folders cannot be locked it is as it is with Apache's.
 fn lock(file: &Path) -> Option<File> {
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let folder = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());

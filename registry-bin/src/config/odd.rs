@@ -8,7 +8,9 @@ use super::{
     tests::{STOCK, load, there_and_back},
 };
 
-const ODD: [&str; 36] = [
+const ODD: [&str; 38] = [
+    "{<<: a}",
+    "\"\\x7f\\x85\\u2028\"",
     "",
     " ",
     "~",

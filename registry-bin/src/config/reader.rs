@@ -239,6 +239,11 @@ impl<'a> Section<'a> {
         self.value.get(key).is_some_and(|value| !value.is_null())
     }
 
+    /// Whether the key stands there, with or without a value.
+    pub(crate) fn is_written(&self, key: &str) -> bool {
+        self.value.get(key).is_some()
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'a String> + use<'a> {
         self.value
             .as_object()

@@ -112,7 +112,12 @@ impl fmt::Display for Resolved {
             for (depth, key) in keys.iter().enumerate().skip(shared) {
                 writeln!(f, "{:1$}{key}:", "", depth * 2)?;
             }
-            let line = format!("{:1$}{last}: {2}", "", keys.len() * 2, entry.value);
+            let line = format!(
+                "{:1$}{last}: {2}",
+                "",
+                keys.len() * 2,
+                spelled(&entry.value)
+            );
             writeln!(f, "{line:<44} # {}", entry.origin)?;
             open = keys;
         }
@@ -122,10 +127,28 @@ impl fmt::Display for Resolved {
 
 /// A key as YAML takes it for that text.
 fn quoted(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     match Document::parse(key) {
-        Ok(document) if document.plain_value() == key => key.to_owned(),
-        _ => Value::from(key).to_string(),
+        Ok(document) if key.chars().all(plain) && document.plain_value() == key => key.to_owned(),
+        _ => spelled(&Value::from(key)),
     }
+}
+
+/// A value as YAML takes it: as JSON, where everything is escaped that cannot stand in YAML as it is.
+fn spelled(value: &Value) -> String {
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(
+                c,
+                '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+            )
+    };
+    let text = value.to_string();
+    let spell = |c: char| match c {
+        c if odd(c) => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    text.chars().map(spell).collect()
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<C> {
                     Ok(accepted) => accepted,
                     Err(error) => {
                         debug!(%error, "a connection could not be accepted");
-                        if !(is_exhaustion(&error) && handshakes.cut_oldest().await) {
+                        if !(is_exhaustion(&error) && handshakes.cut_one().await) {
                             tokio::time::sleep(Duration::from_millis(50)).await;
                         }
                         continue;

@@ -201,20 +201,25 @@ fn users_are_written_as_people_know_it() {
 #[test]
 fn users_that_are_written_at_once_are_all_there() {
     let home = TempDir::new().unwrap();
-    let file = home.path().join("users");
+    let (file, folder) = (home.path().join("users"), home.path().join("folder"));
     fs::write(&file, "").unwrap();
-    let file = file.to_str().unwrap();
-    let users: Vec<_> = (0..8).map(|number| format!("user{number}")).collect();
-    let write = |user: &String| {
-        let arguments = ["-BbC", "4", file, user, "p"];
+    fs::create_dir(&folder).unwrap();
+    let link = folder.join("link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let users: Vec<_> = (0..12).map(|number| format!("user{number}")).collect();
+    let write = |(user, path): (&String, &Path)| {
+        let arguments = ["-BbC", "4", path.to_str().unwrap(), user, "p"];
         assert_eq!(htpasswd(home.path(), &arguments, "").0, 0, "{user}");
     };
     thread::scope(|scope| {
-        for user in &users {
-            scope.spawn(|| write(user));
+        for user in users
+            .iter()
+            .zip([file.as_path(), &link].into_iter().cycle())
+        {
+            scope.spawn(move || write(user));
         }
     });
-    let written = fs::read_to_string(file).unwrap();
+    let written = fs::read_to_string(&file).unwrap();
     for user in &users {
         assert!(written.contains(&format!("{user}:")), "{user}: {written}");
     }

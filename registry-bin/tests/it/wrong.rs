@@ -270,6 +270,18 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             ":3: http.host: must be a URL without",
         ),
         (
+            "http: {headers: {transfer-encoding: [chunked]}}",
+            ":3: http.headers.transfer-encoding: is about the connection",
+        ),
+        (
+            "storage: {inmemory: {}, maintenance: {readonly: {enabled: }}}",
+            ":3: storage.maintenance.readonly.enabled: is empty; write true or false",
+        ),
+        (
+            "storage: {inmemory: {}, maintenance: {readonly: }}",
+            ":3: storage.maintenance.readonly.enabled: is empty; write true or false",
+        ),
+        (
             "http: {headers: {'X Y': [z]}}",
             ":3: http.headers.X Y: is no name",
         ),
@@ -342,6 +354,14 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             vec![("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED_FOO", "true")],
             "storage.maintenance.readonly.enabled.foo: unknown setting; \
              REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED is meant, maybe",
+        ),
+        (
+            vec![("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "")],
+            "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED: storage.maintenance.readonly.enabled: is empty",
+        ),
+        (
+            vec![("REGISTRY_HTTP_TLS_CLIENTCA_0", "/ca.pem")],
+            "REGISTRY_HTTP_TLS_CLIENTCA_0: http.tls.clientca.0: unknown setting; ",
         ),
         (
             vec![("REGISTRY_PROXY_REMOTEURL", "x")],

@@ -68,10 +68,10 @@ pub(crate) fn apply(
     ConfigError::all(problems).map(|()| warnings)
 }
 
-/// Whether a variable of this path is about who comes in or what may be done. There a slip of the pen
+/// Whether a variable of this path is about who comes in, by what, or what may be done. There a slip of the pen
 /// must not pass for nothing: it would leave the registry open, or writable.
 fn decides(path: &[&str]) -> bool {
-    matches!(path, ["AUTH" | "STORAGE", _, ..])
+    matches!(path, ["AUTH" | "STORAGE", _, ..] | ["HTTP", "TLS", _, ..])
 }
 
 /// What to say of a variable that means nothing: and which was meant, maybe.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri, header};
 
 use super::{
     super::{
@@ -107,12 +107,28 @@ fn debug(debug: &Section<'_>, listen: &Listen) -> Result<Option<String>> {
     Ok(Some(address))
 }
 
+/// Headers that say how an answer is sent (RFC 9110 §7.6.1, RFC 9112 §6): a wrong one breaks it.
+const OF_THE_CONNECTION: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
 fn headers(http: &Section<'_>) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let section = http.section("headers")?;
     let mut headers = Vec::new();
     for key in section.keys() {
         for value in section.strings(key)? {
             match (key.parse(), value.parse()) {
+                (Ok(name), Ok(_)) if OF_THE_CONNECTION.contains(&name) => {
+                    let message =
+                        "is about the connection, which the registry knows best; remove it";
+                    return Err(section.error(key, message));
+                }
                 (Ok(name), Ok(value)) => headers.push((name, value)),
                 (Err(_), _) => return Err(section.error(key, "is no name of a header")),
                 (_, Err(_)) => return Err(section.error(key, "is no value of a header")),

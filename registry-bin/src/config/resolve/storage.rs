@@ -54,9 +54,20 @@ pub(super) fn storage(
         deletes: storage
             .section("delete")?
             .boolean("enabled", !with_a_file)?,
-        read_only: maintenance.section("readonly")?.boolean("enabled", false)?,
+        read_only: read_only(&maintenance)?,
         upload_purging: upload_purging(&maintenance.section("uploadpurging")?)?,
     })
+}
+
+/// Whether nothing may be written. What begins to say so and does not is refused, as in Distribution:
+/// an empty variable would make the registry writable.
+fn read_only(maintenance: &Section<'_>) -> Result<bool> {
+    let readonly = maintenance.section("readonly")?;
+    if maintenance.is_written("readonly") && !readonly.has("enabled") {
+        let message = "is empty; write true or false, or remove `readonly`";
+        return Err(readonly.error("enabled", message));
+    }
+    readonly.boolean("enabled", false)
 }
 
 /// What is fine to write, and changes nothing with the drivers there are.

@@ -114,7 +114,10 @@ impl Tree {
 pub(crate) fn name_the_driver(section: &mut Value) {
     if let Value::String(driver) = section {
         let driver = std::mem::take(driver);
-        *section = Value::Object(Map::from_iter([(driver, Value::Object(Map::new()))]));
+        *section = match driver.as_str() {
+            "" => Value::Null,
+            _ => Value::Object(Map::from_iter([(driver, Value::Object(Map::new()))])),
+        };
     }
 }
 

@@ -88,7 +88,7 @@ fn network(peer: SocketAddr) -> IpAddr {
             let network = u128::from(ip) & !u128::from(u64::MAX);
             Ipv6Addr::from(network).into()
         }
-        ip => ip,
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 

@@ -269,6 +269,7 @@ fn sections_that_contradict_each_other_and_files_that_are_missing() {
             "http: {host: 'https://me:pw@r.example'}",
             ":3: http.host: must be a URL without",
         ),
+        ("storage: ''", "storage: no driver is configured"),
         (
             "http: {headers: {transfer-encoding: [chunked]}}",
             ":3: http.headers.transfer-encoding: is about the connection",

@@ -132,7 +132,7 @@ fn make_room(counts: &mut HashMap<u64, Count>, now: SystemTime) {
 }
 
 /// What one customer of a provider has: an IPv4 address, or an IPv6 network of 64 bits.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {

@@ -15,3 +15,5 @@
 
 mod attempts;
 pub mod htpasswd;
+
+pub use attempts::network;

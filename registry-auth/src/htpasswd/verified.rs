@@ -261,18 +261,11 @@ impl Known {
         Verdict::Wrong
     }
 
-    /// Whether the credential was found right for that hash, and was shown again before long.
+    /// Whether the credential was found right for that hash, not too long ago, wherever it came from.
     fn was_right(&self, key: &Key, hash: &Arc<str>, now: SystemTime) -> bool {
-        let mut right = lock(&self.right);
-        let known = right.get_mut(key);
-        let known = known.filter(|known| known.hash == *hash && now < known.until);
-        match known {
-            None => false,
-            Some(known) => {
-                known.until = now + REMEMBERED;
-                true
-            }
-        }
+        let right = lock(&self.right);
+        let known = right.get(key);
+        known.is_some_and(|known| known.hash == *hash && now < known.until)
     }
 
     /// Whether it was asked from there before, the answer was yes, and it was asked again before long.

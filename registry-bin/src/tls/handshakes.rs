@@ -3,9 +3,10 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, VecDeque},
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
 };
 
+use registry_auth::network;
 use tokio::task::JoinHandle;
 use tracing::debug;
 
@@ -50,7 +51,7 @@ impl Handshakes {
         if self.begun.len() >= self.most {
             self.cut_one().await;
         }
-        let (task, from) = (tokio::spawn(handshake), peer.map(network));
+        let (task, from) = (tokio::spawn(handshake), peer.map(|peer| network(peer.ip())));
         self.begun.push_back(Handshake { task, from });
     }
 
@@ -78,17 +79,6 @@ impl Handshakes {
             .into_values()
             .max_by_key(|(count, oldest)| (*count, Reverse(*oldest)));
         greediest.map(|(_, oldest)| oldest)
-    }
-}
-
-/// What counts as one address: of IPv6 a network of 64 bits, since one customer has that many.
-fn network(peer: SocketAddr) -> IpAddr {
-    match peer.ip().to_canonical() {
-        IpAddr::V6(ip) => {
-            let network = u128::from(ip) & !u128::from(u64::MAX);
-            Ipv6Addr::from(network).into()
-        }
-        ip @ IpAddr::V4(_) => ip,
     }
 }
 

@@ -332,6 +332,8 @@ fn files_that_are_moved_away_lose_and_tear_no_line() {
         });
         for round in 0..3 {
             (0..20).for_each(|_| begun.recv_timeout(PATIENCE).unwrap());
+            // Lines are written some time after their answers: how many there are is not known.
+            says(&access, "\"client-");
             for name in [&access, &file] {
                 fs::rename(name, format!("{name}.{round}")).unwrap();
             }
@@ -355,7 +357,7 @@ fn files_that_are_moved_away_lose_and_tear_no_line() {
         let mut next = 0;
         for name in rounds {
             let text = fs::read_to_string(path(name)).unwrap();
-            assert!(text.ends_with('\n') && text.lines().count() >= 20, "{name}");
+            assert!(text.ends_with('\n'), "{name}");
             for line in text.lines() {
                 assert!(line.contains(&format!("\"client-{next:06}\"")), "{line}");
                 if format == "json" {

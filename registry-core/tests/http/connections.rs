@@ -286,3 +286,25 @@ async fn too_many_headers_are_refused() {
         assert!(ask(&mut stream, &asked).await.starts_with(status));
     }
 }
+
+#[tokio::test]
+async fn one_host_is_named() {
+    let (_running, address) = Running::on_tcp(Server::new()).await;
+    for (head, status) in [
+        ("GET /v2/ HTTP/1.1\r\n", "http/1.1 400"),
+        (
+            "GET /v2/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n",
+            "http/1.1 400",
+        ),
+        ("GET /v2/ HTTP/1.1\r\nHost:\r\n", "http/1.1 200"),
+        ("GET /v2/ HTTP/1.0\r\n", "http/1.0 200"),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let answer = ask(&mut stream, &format!("{head}\r\n")).await;
+        assert!(answer.starts_with(status), "{head}: {answer}");
+        if status.ends_with("400") {
+            assert!(answer.contains("content-length: 0"), "{answer}");
+            closed(&mut stream).await;
+        }
+    }
+}

@@ -2,9 +2,10 @@
 //!
 //! HTTP/1.1 and HTTP/2 (by prior knowledge) on TCP and unix sockets, with what a server on a hostile
 //! network needs: time-outs for headers, idle connections and answers that nobody reads, limits on
-//! headers and connections, and an end that lets running requests finish for a bounded time. (The
+//! headers and connections, a refusal of requests that do not name one host, and an end that lets running requests finish for a bounded time. (The
 //! time-out for bodies is the service's.)
 
+mod answer;
 mod watched;
 
 use std::{
@@ -28,7 +29,10 @@ use tokio::{
 };
 use tower_service::Service;
 
-use self::watched::Watched;
+use self::{
+    answer::{Answer, unnamed_host},
+    watched::Watched,
+};
 use super::{
     body::Body,
     origin::{ClientCertificate, LocalPeer, Peer},
@@ -296,8 +300,12 @@ impl Server {
                     }
                     let mut service = service.clone();
                     async move {
+                        if let Some(refusal) = unnamed_host(request.version(), request.headers()) {
+                            return Ok::<_, Infallible>(refusal);
+                        }
                         std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
-                        service.call(request).await
+                        let response = service.call(request).await?;
+                        Ok(response.map(|body| Answer::Service { body }))
                     }
                 }
             });

@@ -4,6 +4,8 @@
 //! ([`Authorizer`]) happens at seam 1, in the `Authorized` layer, so that mounts, catalogs and
 //! in-process callers pass through the same decisions as a client.
 
+mod shared;
+
 use std::{
     any::Any,
     collections::BTreeMap,

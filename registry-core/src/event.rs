@@ -19,6 +19,14 @@ pub trait EventSink: fmt::Debug + Send + Sync + 'static {
     async fn publish(&self, event: &Event) -> Result<(), EventError>;
 }
 
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: EventSink + ?Sized> EventSink for Arc<S> {
+    async fn publish(&self, event: &Event) -> Result<(), EventError> {
+        (**self).publish(event).await
+    }
+}
+
 /// An event could not be taken.
 #[derive(Debug, thiserror::Error)]
 #[error("the event could not be published")]

@@ -286,6 +286,10 @@ mod tests {
                 None => std::future::pending().await,
             }
         }
+
+        fn client_certificate(&self, _: &DuplexStream) -> Option<Bytes> {
+            None
+        }
     }
 
     struct Bench {

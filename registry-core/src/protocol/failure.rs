@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorCode};
 
+/// The status of a request that is none by the rules of HTTP itself.
+pub const MALFORMED: StatusCode = StatusCode::BAD_REQUEST;
+
 /// The status of an error.
 pub fn status(code: ErrorCode) -> StatusCode {
     row(code).0

@@ -9,7 +9,7 @@ use super::{
     service::Settings,
 };
 use crate::{
-    access::{Access, AuthError, AuthRequest, Context, Principal},
+    access::{Access, AuthError, AuthRequest, Context, Credentials, Principal},
     error::{Error, ErrorCode, Result},
     event::{Event, EventAction},
     protocol::headers,
@@ -38,26 +38,14 @@ pub(super) async fn principal(
     match authenticator.authenticate(&request).await {
         Ok(principal) => Ok(principal),
         Err(AuthError::Rejected(reason)) => {
-            let shown = !matches!(request.credentials, crate::access::Credentials::None);
+            let shown = !matches!(request.credentials, Credentials::None);
             if let Some(sink) = settings.events.as_ref().filter(|_| shown) {
-                let event = Event {
-                    id: settings.entropy.random_hex(),
-                    at: settings.clock.now(),
-                    action: EventAction::LoginFailed,
-                    repository: None,
-                    target: None,
-                    tags: Vec::new(),
-                    from: None,
-                    actor: match &request.credentials {
-                        crate::access::Credentials::Basic { username, .. } => {
-                            Some(Arc::clone(username))
-                        }
-                        _ => None,
-                    },
-                    request_id: context.request_id.clone(),
-                    client: context.client,
-                    user_agent: context.user_agent.clone(),
-                };
+                let id = settings.entropy.random_hex();
+                let at = settings.clock.now();
+                let mut event = Event::new(id, at, EventAction::LoginFailed, context);
+                if let Credentials::Basic { username, .. } = &request.credentials {
+                    event.actor = Some(Arc::clone(username));
+                }
                 sink.publish(&event).await.map_err(|error| {
                     Error::new(ErrorCode::Unavailable, "the event could not be published")
                         .caused_by(error)

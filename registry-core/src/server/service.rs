@@ -27,7 +27,7 @@ use super::{
     task,
 };
 use crate::{
-    access::{Authenticator, Context},
+    access::Authenticator,
     clock::{Clock, SystemClock},
     entropy::{Entropy, SystemEntropy},
     error::{Error, ErrorCode, Result},
@@ -210,7 +210,8 @@ impl<F> RegistryService<F> {
         self.with(|settings| settings.signer = Signer::new(secret))
     }
 
-    /// Adds a header to every answer.
+    /// Adds a header to every answer of the API, unless it has one of that name. (A fallback adds its
+    /// own.)
     pub fn header(self, name: HeaderName, value: HeaderValue) -> Self {
         self.with(|settings| settings.headers.push((name, value)))
     }
@@ -236,7 +237,7 @@ impl<F> RegistryService<F> {
         self.with(|settings| settings.patience = patience)
     }
 
-    /// Is shown every answer before it is sent: for logs and counters. It must not wait.
+    /// Is shown every answer of the API before it is sent: for logs and counters. It must not wait.
     pub fn on_response(self, watch: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.watch = Some(Arc::new(watch)))
     }
@@ -292,50 +293,12 @@ where
     let awaits_continue = expects.is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
     let runtime = Arc::clone(&settings.runtime);
     let incoming = Incoming::new(body, awaits_continue, runtime, settings.patience);
+    let mut origin = Origin::of(&settings, &parts.extensions, &parts.headers);
 
-    let origin = Origin::of(&settings, &parts.extensions, &parts.headers);
-    let (mut context, forwarded) = (origin.context, origin.forwarded);
-
-    let result = async {
-        if let Some(admits) = &settings.admits {
-            admits()?;
-        }
-        let path = parts
-            .uri
-            .path()
-            .strip_prefix(settings.prefix.as_str())
-            .unwrap_or_default();
-        let query = Query::parse(parts.uri.query().unwrap_or_default());
-        let route = Route::parse(&parts.method, path);
-        let wanted = route.as_ref().map(|route| {
-            let from = query.first("from").and_then(|from| from.parse().ok());
-            route.access(&parts.method, from.as_ref())
-        });
-        let wanted = wanted.unwrap_or_default();
-        context.principal = authenticate::principal(&settings, &parts, &context, wanted).await?;
-        let route = route?;
-        if !route.allows(&parts.method) {
-            let error = Error::new(
-                ErrorCode::Unsupported,
-                "the method is not for this end-point",
-            );
-            return Ok(render::not_allowed(error, &route));
-        }
-        let place = Place::new(&settings, &parts, forwarded.as_ref());
-        dispatch(
-            &settings,
-            &context,
-            &parts,
-            route,
-            query,
-            place,
-            incoming.clone(),
-        )
-        .await
-    }
-    .await;
-
-    let (mut response, error) = match result {
+    let answer = answer(&settings, &parts, &mut origin, incoming.clone());
+    let answer = task::caught(answer).await.unwrap_or_else(broken);
+    let Origin { context, .. } = origin;
+    let (mut response, error) = match answer {
         Ok(mut response) => {
             let error = render::reason(&mut response);
             (response, error)
@@ -358,7 +321,7 @@ where
     render::finish(&mut response, &settings.headers);
     if let Some(watch) = &settings.watch {
         let took = begun.and_then(|begun| settings.clock.now().duration_since(begun).ok());
-        watch(&Exchange {
+        let exchange = Exchange {
             method: &parts.method,
             uri: &parts.uri,
             version: parts.version,
@@ -368,7 +331,9 @@ where
             length: response.body().len(),
             error: error.as_deref(),
             took: took.unwrap_or_default(),
-        });
+        };
+        // The answer stands, whatever becomes of who only watches.
+        task::kept(|| watch(&exchange));
     }
     if parts.method == Method::HEAD {
         *response.body_mut() = Body::empty();
@@ -376,17 +341,36 @@ where
     response
 }
 
-/// Handles a request: one that changes something as a task of its own, which goes on when the client
-/// leaves.
-async fn dispatch(
+/// What is answered: who asks is found out first, and then noted in `origin`.
+async fn answer(
     settings: &Arc<Settings>,
-    context: &Context,
     parts: &Parts,
-    route: Route,
-    query: Query,
-    place: Place,
+    origin: &mut Origin,
     incoming: Incoming,
 ) -> Result<Response<Body>> {
+    if let Some(admits) = &settings.admits {
+        admits()?;
+    }
+    let path = parts.uri.path();
+    let path = path.strip_prefix(settings.prefix.as_str());
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let route = Route::parse(&parts.method, path.unwrap_or_default());
+    let wanted = route.as_ref().map(|route| {
+        let from = query.first("from").and_then(|from| from.parse().ok());
+        route.access(&parts.method, from.as_ref())
+    });
+    let wanted = wanted.unwrap_or_default();
+    let Origin { context, forwarded } = origin;
+    context.principal = authenticate::principal(settings, parts, context, wanted).await?;
+    let route = route?;
+    if !route.allows(&parts.method) {
+        let error = Error::new(
+            ErrorCode::Unsupported,
+            "the method is not for this end-point",
+        );
+        return Ok(render::not_allowed(error, &route));
+    }
+    let place = Place::new(settings, parts, forwarded.as_ref());
     let received = Received {
         settings: Arc::clone(settings),
         context: context.clone(),
@@ -397,15 +381,18 @@ async fn dispatch(
         incoming,
     };
     let handled = handlers::handle(received, route);
-    let answer = if matches!(parts.method, Method::GET | Method::HEAD) {
-        task::caught(handled).await
-    } else {
-        task::detached(&*settings.runtime, handled).await
-    };
-    answer.unwrap_or_else(|| {
-        Err(Error::new(
-            ErrorCode::Unknown,
-            "the request could not be carried out",
-        ))
-    })
+    if matches!(parts.method, Method::GET | Method::HEAD) {
+        return handled.await;
+    }
+    // What changes something goes on when the client leaves.
+    let detached = task::detached(&*settings.runtime, handled).await;
+    detached.unwrap_or_else(broken)
+}
+
+/// The answer where there is none because of a panic.
+fn broken<T>() -> Result<T> {
+    Err(Error::new(
+        ErrorCode::Unknown,
+        "the request could not be carried out",
+    ))
 }

@@ -21,6 +21,12 @@ pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
+/// Calls `watch`, whose panic ends nothing but itself.
+pub(super) fn kept(watch: impl FnOnce()) {
+    // The panic was told of by the hook that every program has.
+    drop(catch_unwind(AssertUnwindSafe(watch)));
+}
+
 /// Runs `work` as a task of its own and waits for what it gives: `None` when it panicked, or the
 /// runtime dropped it.
 pub(super) async fn detached<T: Send + 'static>(

@@ -215,6 +215,47 @@ async fn a_panic_is_answered_and_survived() {
     assert_eq!(answer.status(), StatusCode::CREATED);
 }
 
+#[tokio::test]
+async fn a_panic_of_what_was_plugged_in_is_answered_and_survived() {
+    let services = [
+        probed().0.authenticator(Faint),
+        probed().0.admission(|| panic!("as the test wants it")),
+    ];
+    for (service, id) in services.into_iter().zip(["faint", "admission"]) {
+        let asked = request("GET", "/v2/");
+        let answer = send(&service, asked, None).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{id}");
+        assert!(answer.headers().contains_key("x-request-id"), "{id}");
+    }
+    let service = probed().0.on_response(|_| panic!("as the test wants it"));
+    let answer = send(&service, request("GET", "/v2/"), None).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[derive(Debug)]
+struct Faint;
+
+#[async_trait]
+impl Authenticator for Faint {
+    async fn authenticate(&self, _: &AuthRequest<'_>) -> Result<Principal, AuthError> {
+        panic!("as the test wants it")
+    }
+
+    fn challenge(&self, _: &[Access]) -> Challenge {
+        Challenge::basic("here")
+    }
+}
+
+#[tokio::test]
+async fn what_is_chosen_at_run_time_can_be_plugged_in() {
+    let authenticators: [Arc<dyn Authenticator>; 2] = [Arc::new(Door), Arc::new(Wallet)];
+    for (authenticator, status) in authenticators.into_iter().zip([200, 401]) {
+        let service = probed().0.authenticator(authenticator);
+        let asked = request("GET", "/v2/").header(header::AUTHORIZATION, ALICE);
+        assert_eq!(send(&service, asked, None).await.status(), status);
+    }
+}
+
 /// Knows alice, lets anonymous clients in, and cannot say anything about tokens.
 #[derive(Debug)]
 struct Door;

@@ -6,9 +6,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Response, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+
+use crate::protocol::failure;
 
 /// The refusal of a request over HTTP/1.1 that does not name one host (RFC 9112 §3.2): a proxy may have
 /// understood it otherwise.
@@ -21,7 +23,7 @@ pub(super) fn unnamed_host<B>(
         return None;
     }
     let mut response = Response::new(Answer::Refusal);
-    *response.status_mut() = StatusCode::BAD_REQUEST;
+    *response.status_mut() = failure::MALFORMED;
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);
     Some(response)

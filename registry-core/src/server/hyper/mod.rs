@@ -97,16 +97,15 @@ pub trait Listener: Send {
     type Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next connection, and the address of its other end. It has none where it is a process of
-    /// this machine that came by a Unix socket: a [`LocalPeer`].
+    /// this machine that came by a Unix socket: a [`LocalPeer`]. The future is dropped, and asked for
+    /// anew, at any time: no connection may be lost by that.
     fn accept(
         &mut self,
     ) -> impl Future<Output = io::Result<(Self::Connection, Option<SocketAddr>)>> + Send;
 
     /// The DER of the certificate that the client of a connection proved to own, if an authority
-    /// vouches for it: a [`ClientCertificate`]. None, where nothing else is said.
-    fn client_certificate(&self, _: &Self::Connection) -> Option<Bytes> {
-        None
-    }
+    /// vouches for it: a [`ClientCertificate`]. None where there is no TLS.
+    fn client_certificate(&self, connection: &Self::Connection) -> Option<Bytes>;
 }
 
 impl Listener for TcpListener {
@@ -118,6 +117,10 @@ impl Listener for TcpListener {
         stream.set_nodelay(true)?;
         Ok((stream, Some(peer)))
     }
+
+    fn client_certificate(&self, _: &Self::Connection) -> Option<Bytes> {
+        None
+    }
 }
 
 impl Listener for UnixListener {
@@ -126,6 +129,10 @@ impl Listener for UnixListener {
     async fn accept(&mut self) -> io::Result<(Self::Connection, Option<SocketAddr>)> {
         let (stream, _) = Self::accept(self).await?;
         Ok((stream, None))
+    }
+
+    fn client_certificate(&self, _: &Self::Connection) -> Option<Bytes> {
+        None
     }
 }
 
@@ -205,7 +212,8 @@ impl Server {
     }
 
     /// How long a client may take nothing of what is sent to it; at most twice as long. Then the
-    /// connection is closed. Default: 120 s.
+    /// connection is closed. A connection that gathers what it sends, as TLS does, must be able to
+    /// send all of that in this time. Default: 120 s.
     pub fn write_timeout(self, timeout: Duration) -> Self {
         Self {
             write_timeout: timeout,

@@ -23,7 +23,7 @@ pub(super) struct Watched<C> {
     seen: usize,
     write_timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Whether bytes were taken since the timer was set. One timer serves many writes that way.
+    /// Whether something was taken since the timer was set. One timer serves many writes that way.
     progressed: bool,
 }
 
@@ -39,12 +39,13 @@ impl<C> Watched<C> {
         }
     }
 
-    /// What became of a write, or that it took too long.
-    fn in_time(
+    /// What became of a write, or of what is still to be sent of earlier ones (as below TLS), or that
+    /// it took too long.
+    fn in_time<T>(
         &mut self,
         cx: &mut Context<'_>,
-        polled: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.progressed = true;
             return polled;
@@ -121,10 +122,12 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Watched<C> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_flush(cx)
+        let polled = Pin::new(&mut self.connection).poll_flush(cx);
+        self.in_time(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_shutdown(cx)
+        let polled = Pin::new(&mut self.connection).poll_shutdown(cx);
+        self.in_time(cx, polled)
     }
 }

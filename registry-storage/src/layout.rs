@@ -53,6 +53,12 @@ impl Layout {
         &self.v2
     }
 
+    /// The directory that everything is below, which is the operator's.
+    pub(crate) fn root(&self) -> PathBuf {
+        let root = self.v2.ancestors().nth(3);
+        root.unwrap_or(&self.v2).to_owned()
+    }
+
     pub(crate) fn blobs(&self) -> PathBuf {
         self.v2.join("blobs")
     }

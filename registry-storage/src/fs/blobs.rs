@@ -164,7 +164,7 @@ impl Drop for Collected<'_> {
 #[async_trait]
 impl BlobStore for FsBlobs {
     async fn check(&self) -> Result<(), StoreError> {
-        listable(self.layout.blobs()).await
+        listable(self.layout.root(), self.layout.blobs()).await
     }
 
     async fn stat(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {

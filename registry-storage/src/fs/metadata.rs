@@ -50,7 +50,7 @@ impl MetadataStore for FsMetadata {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        listable(self.0.layout.repositories()).await
+        listable(self.0.layout.root(), self.0.layout.repositories()).await
     }
 
     async fn link_blob(

@@ -21,7 +21,7 @@ mod uploads;
 mod walk;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -144,18 +144,30 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Whether a directory that was made at the start is there and can be listed. Room is not looked at:
-/// a full disk still serves pulls.
-async fn listable(directory: PathBuf) -> Result<(), StoreError> {
-    blocking(move || {
+/// Whether the root directory is there, and `directory` below it can be listed if it is there: what is
+/// missing of ours is made again when it is needed. Room is not looked at: a full disk still serves
+/// pulls.
+async fn listable(root: PathBuf, directory: PathBuf) -> Result<(), StoreError> {
+    let list = |directory: &Path| {
         let first = || fs::read_dir(directory)?.next().transpose();
-        let first = first().map_err(failed("the storage directory cannot be listed"));
-        first.map(drop)
+        first().map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", directory.display()))
+        })
+    };
+    blocking(move || {
+        let below = || match list(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            listed => listed,
+        };
+        let listed = list(&root).and_then(|_| below());
+        listed
+            .map(drop)
+            .map_err(failed("the storage cannot be listed"))
     })
     .await
 }
 
 /// Says what was being done when the disk failed.
-fn failed(what: &'static str) -> impl FnOnce(std::io::Error) -> StoreError {
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> StoreError {
     move |error| StoreError::io(what, error)
 }

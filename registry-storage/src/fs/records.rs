@@ -1,6 +1,6 @@
 //! What the metadata half does on disk, each thing in one go: to be run where one may wait.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use registry_core::{
     Clock, Descriptor, Digest, Expect, Listing, Page, RepositoryName, Tag,
@@ -10,6 +10,7 @@ use registry_core::{
 
 use super::{
     catalog::Catalog,
+    failed,
     links::Links,
     manifests::Manifests,
     publish::{Publisher, Unsynced},
@@ -106,6 +107,7 @@ impl Records {
                 changes.push(TagChange::Refused(current));
             }
             self.links.write(&revision, digest, &mut unsynced)?;
+            self.keep_for_distribution(repository)?;
             if all {
                 for ((tag, _), staged) in tags.iter().zip(currents) {
                     let index = self.layout.tag_index(repository, tag, digest);
@@ -129,6 +131,18 @@ impl Records {
         self.manifests
             .remember(&digest, StoredManifest::new(stored, record.bytes.clone()));
         Ok(changes)
+    }
+
+    /// Makes the directory by which Distribution's walks know a repository, where no blob was linked
+    /// yet: its collector deletes what is tagged in one that it does not see, or stops there.
+    fn keep_for_distribution(&self, repository: &RepositoryName) -> Result<(), StoreError> {
+        let layers = self.layout.layers(repository);
+        match self.publisher.disk.make_directory(&layers) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            // Somebody removed what is above it meanwhile, and the manifest with it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            made => made.map_err(failed("a directory cannot be made")),
+        }
     }
 
     fn put_bytes(&self, record: &ManifestRecord) -> Result<(), StoreError> {

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use registry_core::{
-    Algorithm, MediaType, RepositoryName,
-    store::conformance::{self, Stores, Subject},
+    Algorithm, Descriptor, MediaType, RepositoryName,
+    store::{
+        ManifestRecord,
+        conformance::{self, Stores, Subject},
+    },
 };
 use registry_storage::fs::FsStorage;
 
@@ -43,6 +46,41 @@ async fn a_check_fails_while_the_directory_is_gone() {
     std::fs::rename(&away, &root).expect("nothing is in the way");
     storage.blobs().check().await.expect("it is there again");
     storage.metadata().check().await.expect("it is there again");
+    // Whoever begins afresh removes what is below: that is made again when it is needed.
+    for below in ["docker/registry/v2/blobs", "docker"] {
+        std::fs::remove_dir_all(root.join(below)).expect("it is there");
+        storage.blobs().check().await.expect(below);
+        storage.metadata().check().await.expect(below);
+    }
+    std::fs::write(root.join("docker"), "").expect("the directory can be written");
+    let error = storage.blobs().check().await.expect_err("it is a file");
+    let cause = std::error::Error::source(&error).expect("the system said why");
+    let named = cause.to_string();
+    assert!(
+        named.contains(root.to_str().expect("it is text")),
+        "{named}"
+    );
+}
+
+/// Distribution's collector knows repositories by their layers: it deletes the manifests of others, or
+/// stops at them.
+#[tokio::test]
+async fn a_repository_without_blobs_is_one_for_distribution() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let storage = FsStorage::open(directory.path()).expect("the directory can be written");
+    let name = RepositoryName::parse("a/b").expect("it is a name");
+    for text in [r#"{"schemaVersion":2,"manifests":[]}"#, "{}"] {
+        let descriptor = Descriptor::new(
+            MediaType::oci_index(),
+            Algorithm::Sha256.digest(text.as_bytes()),
+            text.len() as u64,
+        );
+        let record = ManifestRecord::new(descriptor, text.into(), std::time::UNIX_EPOCH);
+        let put = storage.metadata().put_manifest(&name, record, &[]).await;
+        put.expect("the directory can be written");
+        let layers = "docker/registry/v2/repositories/a/b/_layers";
+        assert!(directory.path().join(layers).is_dir());
+    }
 }
 
 /// What Distribution took in is served, also where we would not have taken it.

@@ -114,6 +114,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for TlsListene
         let certificate = session.peer_certificates()?.first()?;
         Some(Bytes::copy_from_slice(certificate))
     }
+
+    fn is_encrypted(&self) -> bool {
+        true
+    }
 }
 
 /// The type of record that every client which speaks TLS begins with (RFC 8446 §5.1).
@@ -289,6 +293,10 @@ mod tests {
 
         fn client_certificate(&self, _: &DuplexStream) -> Option<Bytes> {
             None
+        }
+
+        fn is_encrypted(&self) -> bool {
+            false
         }
     }
 

@@ -168,8 +168,8 @@ rules! {
     }
 
     fn pushing_manifests__a_nonexistent_repository_must_be_404(r) {
-        r.get("manifests/latest").refused(404, "NAME_UNKNOWN");
-        r.get(&format!("manifests/{}", sha256(""))).refused(404, "NAME_UNKNOWN");
+        r.get("manifests/latest").refused(404, "MANIFEST_UNKNOWN");
+        r.get(&format!("manifests/{}", sha256(""))).refused(404, "MANIFEST_UNKNOWN");
     }
 
     fn pushing_manifests__4_megabytes_should_be_accepted(r) {

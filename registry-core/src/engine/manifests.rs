@@ -27,13 +27,10 @@ impl Inner {
             Reference::Digest(digest) => self.metadata.manifest(repository, digest).await?,
             Reference::Tag(tag) => self.follow(repository, tag).await?,
         };
-        if let Some(StoredManifest { descriptor, bytes }) = found {
-            return Ok(Manifest::new(descriptor, bytes));
-        }
-        if self.metadata.repository_exists(repository).await? {
-            Err(unknown(reference))
-        } else {
-            Err(unknown_repository(repository))
+        match found {
+            Some(StoredManifest { descriptor, bytes }) => Ok(Manifest::new(descriptor, bytes)),
+            // Also where there is no such repository: clients know what to do about this one.
+            None => Err(unknown(reference)),
         }
     }
 

@@ -10,6 +10,12 @@ use crate::error::{Error, ErrorCode};
 /// The status of a request that is none by the rules of HTTP itself.
 pub const MALFORMED: StatusCode = StatusCode::BAD_REQUEST;
 
+/// The status, in logs alone, of a request whose client left before it was answered. (nginx's, and
+/// Distribution's.)
+pub fn unanswered() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT)
+}
+
 /// The status of an error.
 pub fn status(code: ErrorCode) -> StatusCode {
     row(code).0

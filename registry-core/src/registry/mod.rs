@@ -156,8 +156,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `ManifestUnknown` when this repository does not have it, `NameUnknown` when the repository is
-    /// not known.
+    /// `ManifestUnknown` when this repository does not have it, or is not known.
     async fn stat_manifest(
         &self,
         cx: &Context,

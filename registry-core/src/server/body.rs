@@ -21,7 +21,26 @@ use crate::{
 pub const READ_STEP: usize = 256 * 1024;
 
 /// The body of an answer. Blobs are read as they are sent.
-pub struct Body(Inner);
+pub struct Body {
+    inner: Inner,
+    ended: Option<Box<Ended>>,
+}
+
+/// Tells whoever wants to know how many bytes were sent, once no more are.
+struct Ended {
+    sent: u64,
+    tell: Option<Tell>,
+}
+
+pub(super) type Tell = Box<dyn FnOnce(u64) + Send>;
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(tell) = self.tell.take() {
+            tell(self.sent);
+        }
+    }
+}
 
 enum Inner {
     Parts { parts: VecDeque<Part>, left: u64 },
@@ -44,10 +63,14 @@ enum Part {
 impl Body {
     /// No bytes.
     pub fn empty() -> Self {
-        Self(Inner::Parts {
+        Self::of(Inner::Parts {
             parts: VecDeque::new(),
             left: 0,
         })
+    }
+
+    fn of(inner: Inner) -> Self {
+        Self { inner, ended: None }
     }
 
     /// A part of a blob.
@@ -56,7 +79,7 @@ impl Body {
     }
 
     pub(super) fn and_blob(mut self, blob: &Blob, range: ByteRange) -> Self {
-        if let Inner::Parts { parts, left } = &mut self.0 {
+        if let Inner::Parts { parts, left } = &mut self.inner {
             let source = Arc::clone(&blob.source);
             parts.push_back(Part::Blob {
                 source,
@@ -69,7 +92,7 @@ impl Body {
     }
 
     pub(super) fn and_bytes(mut self, bytes: Bytes) -> Self {
-        if let Inner::Parts { parts, left } = &mut self.0 {
+        if let Inner::Parts { parts, left } = &mut self.inner {
             *left += bytes.len() as u64;
             parts.push_back(Part::Bytes(bytes));
         }
@@ -82,12 +105,21 @@ impl Body {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        Self(Inner::Foreign(Box::pin(Foreign(Box::pin(body)))))
+        Self::of(Inner::Foreign(Box::pin(Foreign(Box::pin(body)))))
+    }
+
+    /// Tells `tell` how many bytes were taken of it, once it is dropped.
+    pub(super) fn on_end(&mut self, tell: Tell) {
+        let ended = Ended {
+            sent: 0,
+            tell: Some(tell),
+        };
+        self.ended = Some(Box::new(ended));
     }
 
     /// How many bytes it has, if that is known.
     pub fn len(&self) -> Option<u64> {
-        match &self.0 {
+        match &self.inner {
             Inner::Parts { left, .. } => Some(*left),
             Inner::Foreign(body) => body.size_hint().exact(),
         }
@@ -119,9 +151,33 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let (parts, left) = match &mut self.0 {
-            Inner::Foreign(body) => return body.as_mut().poll_frame(cx),
-            Inner::Parts { parts, left } => (parts, left),
+        let frame = ready!(self.inner.poll_frame(cx));
+        if let (Some(Ok(frame)), Some(ended)) = (&frame, &mut self.ended) {
+            ended.sent += frame.data_ref().map_or(0, Bytes::len) as u64;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Inner::Parts { left, .. } => *left == 0,
+            Inner::Foreign(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Parts { left, .. } => SizeHint::with_exact(*left),
+            Inner::Foreign(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Inner {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let (parts, left) = match self {
+            Self::Foreign(body) => return body.as_mut().poll_frame(cx),
+            Self::Parts { parts, left } => (parts, left),
         };
         loop {
             let Some(part) = parts.front_mut() else {
@@ -138,20 +194,6 @@ impl HttpBody for Body {
                 }
                 None => drop(parts.pop_front()),
             }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Inner::Parts { left, .. } => *left == 0,
-            Inner::Foreign(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Inner::Parts { left, .. } => SizeHint::with_exact(*left),
-            Inner::Foreign(body) => body.size_hint(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! no sockets, keeps no global state and can stand under a prefix of a larger application. With the
 //! `hyper` feature, [`hyper`] runs it on sockets.
 
+mod asked;
 mod authenticate;
 mod body;
 mod exchange;
@@ -22,6 +23,6 @@ pub use self::{
     exchange::Exchange,
     fallback::NotFound,
     incoming::DRAINED,
-    origin::{ClientCertificate, LocalPeer, Peer},
+    origin::{ClientCertificate, Encrypted, LocalPeer, Peer},
     service::RegistryService,
 };

@@ -2,7 +2,10 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -33,6 +36,31 @@ pub struct LocalPeer;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "bytes with a meaning")]
 pub struct ClientCertificate(pub Bytes);
+
+/// The connection is encrypted, as with TLS: put it into the request's extensions, so that a
+/// `Location` with a host in it begins with `https`. (A request over HTTP/1.1 does not say.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "it holds nothing, and is made by naming it"
+)]
+pub struct Encrypted;
+
+/// Whether the client of a connection is to be listened to for a while after the last answer: it sends
+/// what nobody reads, and would not see the answer if it were cut off at once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lingering(Arc<AtomicBool>);
+
+impl Lingering {
+    pub(super) fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "hyper")]
+    pub(super) fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// The header that carries the identifier of a request, both ways.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use serde_json::Value;
 
-use super::{body::Body, service::Settings};
+use super::{body::Body, origin::Encrypted, service::Settings};
 use crate::{
     access::{Authenticator, Principal},
     digest::Digest,
@@ -38,6 +38,11 @@ impl Place {
             .unwrap_or_default();
         let prefix = format!("{cut_off}{prefix}");
         if let Some(host) = host {
+            // One with a path says all of it, as in Distribution.
+            let authority = host.split_once("://").map_or(&**host, |(_, rest)| rest);
+            if authority.contains('/') {
+                return Self { base: host.clone() };
+            }
             return Self {
                 base: format!("{host}{prefix}"),
             };
@@ -48,7 +53,10 @@ impl Place {
         let asked = asked.and_then(|host| host.to_str().ok());
         let asked = asked.or(parts.uri.authority().map(|authority| authority.as_str()));
         let asked = asked.filter(|host| is_host(host));
-        let scheme = parts.uri.scheme_str().unwrap_or("http");
+        let scheme = match parts.extensions.get::<Encrypted>() {
+            Some(Encrypted) => "https",
+            None => parts.uri.scheme_str().unwrap_or("http"),
+        };
         let said = forwarded.and_then(|found| found.origin(scheme, asked));
         let seen = asked.filter(|_| *absolute);
         let origin = said.or_else(|| Some(format!("{scheme}://{}", seen?)));
@@ -163,6 +171,14 @@ pub(super) fn failure(error: &Error, authenticator: Option<&dyn Authenticator>) 
         let challenge = authenticator.challenge(error.wanted());
         set(headers, header::WWW_AUTHENTICATE, challenge.as_str());
     }
+    response
+}
+
+/// What a browser asks before it lets a page of another origin ask anything: the headers that let it
+/// are the operator's.
+pub(super) fn options(route: &Route) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    set(response.headers_mut(), header::ALLOW, route.allow());
     response
 }
 

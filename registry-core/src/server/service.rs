@@ -11,18 +11,19 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Method, Request, Response, header, request::Parts};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header, request::Parts};
 use http_body::Body as HttpBody;
 use tower_service::Service;
 
 use super::{
+    asked::Asked,
     authenticate,
-    body::Body,
+    body::{Body, Tell},
     exchange::Exchange,
     fallback::NotFound,
     handlers::{self, Received},
     incoming::Incoming,
-    origin::{self, Origin},
+    origin::{self, Lingering, Origin},
     render::{self, Place},
     task,
 };
@@ -62,6 +63,7 @@ pub struct RegistryService<F = NotFound> {
 type Admits = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 type Trusts = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 type Watches = Arc<dyn Fn(&Exchange<'_>) + Send + Sync>;
+type Ends = Arc<dyn Fn(&Exchange<'_>) -> Tell + Send + Sync>;
 
 #[derive(Clone)]
 pub(super) struct Settings {
@@ -85,6 +87,7 @@ pub(super) struct Settings {
     pub(super) manifest_bytes: usize,
     pub(super) patience: Duration,
     pub(super) watch: Option<Watches>,
+    pub(super) ends: Option<Ends>,
 }
 
 impl fmt::Debug for Settings {
@@ -130,6 +133,7 @@ impl RegistryService {
             manifest_bytes: crate::manifest::Limits::default().size,
             patience: Duration::from_secs(60),
             watch: None,
+            ends: None,
         };
         Self {
             settings: Arc::new(settings),
@@ -237,9 +241,29 @@ impl<F> RegistryService<F> {
         self.with(|settings| settings.patience = patience)
     }
 
-    /// Is shown every answer of the API before it is sent: for logs and counters. It must not wait.
+    /// Is shown every answer of the API before it is sent: for logs and counters. It must not wait. A
+    /// request that is cut off before it was answered has the status 499.
     pub fn on_response(self, watch: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.watch = Some(Arc::new(watch)))
+    }
+
+    /// As [`on_response`](Self::on_response); what it gives is called once the answer was sent, or cut
+    /// off, with the bytes of the body that were sent by then.
+    ///
+    /// ```
+    /// # use registry_core::{Registry, server::RegistryService};
+    /// # fn counted(registry: impl Registry) -> RegistryService {
+    /// RegistryService::new(registry).on_end(|exchange| {
+    ///     let path = exchange.uri.path().to_owned();
+    ///     Box::new(move |sent| println!("{path}: {sent} bytes"))
+    /// })
+    /// # }
+    /// ```
+    pub fn on_end(
+        self,
+        watch: impl Fn(&Exchange<'_>) -> Box<dyn FnOnce(u64) + Send> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| settings.ends = Some(Arc::new(watch)))
     }
 
     /// Whether a path is the API's.
@@ -287,17 +311,22 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let begun = settings.watch.as_ref().map(|_| settings.clock.now());
     let (parts, body) = request.into_parts();
     let expects = headers::text(&parts.headers, &header::EXPECT);
     let awaits_continue = expects.is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
     let runtime = Arc::clone(&settings.runtime);
     let incoming = Incoming::new(body, awaits_continue, runtime, settings.patience);
-    let mut origin = Origin::of(&settings, &parts.extensions, &parts.headers);
+    let mut asked = Asked::new(settings, parts);
 
-    let answer = answer(&settings, &parts, &mut origin, incoming.clone());
+    let answer = answer(
+        &asked.settings,
+        &asked.parts,
+        &mut asked.origin,
+        incoming.clone(),
+    );
     let answer = task::caught(answer).await.unwrap_or_else(broken);
-    let Origin { context, .. } = origin;
+    let settings = Arc::clone(&asked.settings);
+    let context = &asked.origin.context;
     let (mut response, error) = match answer {
         Ok(mut response) => {
             let error = render::reason(&mut response);
@@ -309,34 +338,22 @@ where
             (response, Some(Arc::new(error)))
         }
     };
-    if !incoming.drain(&*settings.runtime).await {
-        // HTTP/2 has no such header; there the stream is reset instead.
-        if parts.version <= http::Version::HTTP_11 {
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    // HTTP/2 has no such header; there the stream is reset instead.
+    if !incoming.drain(&*settings.runtime).await && asked.parts.version <= Version::HTTP_11 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+        if let Some(lingering) = asked.parts.extensions.get::<Lingering>() {
+            lingering.ask();
         }
     }
-    origin::name(response.headers_mut(), &context);
+    origin::name(response.headers_mut(), context);
     render::finish(&mut response, &settings.headers);
-    if let Some(watch) = &settings.watch {
-        let took = begun.and_then(|begun| settings.clock.now().duration_since(begun).ok());
-        let exchange = Exchange {
-            method: &parts.method,
-            uri: &parts.uri,
-            version: parts.version,
-            headers: &parts.headers,
-            context: &context,
-            status: response.status(),
-            length: response.body().len(),
-            error: error.as_deref(),
-            took: took.unwrap_or_default(),
-        };
-        // The answer stands, whatever becomes of who only watches.
-        task::kept(|| watch(&exchange));
-    }
-    if parts.method == Method::HEAD {
+    let ended = asked.answered(&response, error.as_deref());
+    if asked.parts.method == Method::HEAD {
         *response.body_mut() = Body::empty();
+    }
+    if let Some(ended) = ended {
+        response.body_mut().on_end(ended);
     }
     response
 }
@@ -355,6 +372,10 @@ async fn answer(
     let path = path.strip_prefix(settings.prefix.as_str());
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let route = Route::parse(&parts.method, path.unwrap_or_default());
+    if let (&Method::OPTIONS, Ok(route)) = (&parts.method, &route) {
+        // No browser shows a password with this, and the answer tells nothing of what is stored.
+        return Ok(render::options(route));
+    }
     let wanted = route.as_ref().map(|route| {
         let from = query.first("from").and_then(|from| from.parse().ok());
         route.access(&parts.method, from.as_ref())

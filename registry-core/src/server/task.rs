@@ -21,10 +21,10 @@ pub(super) async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// Calls `watch`, whose panic ends nothing but itself.
-pub(super) fn kept(watch: impl FnOnce()) {
+/// What `watch` gives: `None` when it panicked, which ends nothing but itself.
+pub(super) fn survived<T>(watch: impl FnOnce() -> T) -> Option<T> {
     // The panic was told of by the hook that every program has.
-    drop(catch_unwind(AssertUnwindSafe(watch)));
+    catch_unwind(AssertUnwindSafe(watch)).ok()
 }
 
 /// Runs `work` as a task of its own and waits for what it gives: `None` when it panicked, or the

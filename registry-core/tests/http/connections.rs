@@ -245,6 +245,48 @@ async fn an_answer_must_be_taken_in_time() {
     assert!(failure.contains("does not read"), "{failure}");
 }
 
+/// A client that looks at the answer only after it has sent everything, as many do.
+#[tokio::test]
+async fn a_refusal_is_seen_by_whoever_sends_on() {
+    let (_running, address) = Running::on_tcp(Server::new()).await;
+    let length = 5 << 20;
+    let head = format!(
+        "PUT /v2/a/manifests/t HTTP/1.1\r\nHost: r\r\nContent-Type: a/b\r\nContent-Length: {length}\r\n\r\n"
+    );
+    for _ in 0..10 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        soon(stream.write_all(&vec![b' '; length])).await.unwrap();
+        let mut answer = String::new();
+        soon(stream.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_refused_is_listened_to_for_a_while() {
+    tokio::time::pause();
+    // How often something is said, and how long that is heard.
+    for (pause, heard) in [(1, 30), (3, 3)] {
+        let (mut stream, other) = tokio::io::duplex(64 * 1024);
+        let service = RegistryService::new(Probe::new().0);
+        let listener = Gathering(Some(other));
+        tokio::spawn(Server::new().serve(listener, service, std::future::pending()));
+        let head = "PUT /v2/a/manifests/t HTTP/1.1\r\nHost: r\r\nContent-Length: 5242880\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 413"), "{answer:?}");
+        assert_eq!(begun.elapsed(), Duration::ZERO, "it waited for nobody");
+        while stream.write_all(b"more").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+        }
+        let listened = begun.elapsed().as_secs();
+        assert!((heard..=heard + 1).contains(&listened), "{listened}");
+    }
+}
+
 /// One connection, which gathers what it sends, as TLS does.
 struct Gathering(Option<DuplexStream>);
 
@@ -260,6 +302,10 @@ impl Listener for Gathering {
 
     fn client_certificate(&self, _: &Self::Connection) -> Option<Bytes> {
         None
+    }
+
+    fn is_encrypted(&self) -> bool {
+        false
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use http::{Request, Response, StatusCode, header};
 use registry_core::{
     Context, Error, ErrorCode,
-    server::{Body, LocalPeer, Peer},
+    server::{Body, Encrypted, LocalPeer, Peer},
 };
 use tower_service::Service;
 
@@ -46,6 +46,61 @@ async fn only_trusted_peers_say_where_we_are() {
     let clients = clients.lock().unwrap();
     let found: Vec<_> = clients.iter().map(|ip| ip.unwrap().to_string()).collect();
     assert_eq!(found, ["203.0.113.9", "10.0.0.2", "10.0.0.2", "10.0.0.2"]);
+}
+
+#[tokio::test]
+async fn a_host_with_a_path_says_where_we_are_and_one_without_is_added_to() {
+    for (host, prefix, begin) in [
+        ("https://h.example", "/p", "https://h.example/p/v2/a/"),
+        ("https://h.example/p/", "/p", "https://h.example/p/v2/a/"),
+        (
+            "https://h.example/elsewhere",
+            "/p",
+            "https://h.example/elsewhere/v2/a/",
+        ),
+        ("https://h.example/", "", "https://h.example/v2/a/"),
+    ] {
+        let service = probed().0.host(host).prefix(prefix);
+        let asked = request("POST", &format!("{prefix}/v2/a/blobs/uploads/"));
+        let answer = send(&service, asked, None).await;
+        assert!(location(&answer).starts_with(begin), "{host} {prefix}");
+    }
+}
+
+/// A request over HTTP/1.1 names no scheme: what it came by does.
+#[tokio::test]
+async fn what_came_encrypted_is_led_on_encrypted() {
+    let absolute = probed().0.relative_locations(false);
+    let proxied = probed().0.trusted_proxies(|_| true);
+    let asked = || {
+        request("POST", "/v2/a/blobs/uploads/")
+            .extension(Peer("10.0.0.1:1".parse().unwrap()))
+            .header(header::HOST, "r.example")
+    };
+    let forwarded = || asked().header("x-forwarded-host", "f.example");
+    let plain = || forwarded().header("x-forwarded-proto", "http");
+    for (service, asked, begin) in [
+        (
+            &absolute,
+            asked().extension(Encrypted),
+            "https://r.example/v2/",
+        ),
+        (&absolute, asked(), "http://r.example/v2/"),
+        (
+            &proxied,
+            forwarded().extension(Encrypted),
+            "https://f.example/v2/",
+        ),
+        (&proxied, forwarded(), "http://f.example/v2/"),
+        (
+            &proxied,
+            plain().extension(Encrypted),
+            "http://f.example/v2/",
+        ),
+    ] {
+        let answer = send(service, asked, None).await;
+        assert!(location(&answer).starts_with(begin), "{begin}");
+    }
 }
 
 #[tokio::test]

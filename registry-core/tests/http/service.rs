@@ -14,7 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Builder};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -530,6 +530,67 @@ async fn answers_are_shown_and_carry_the_headers_that_were_added() {
     assert_eq!(shown[0].0, (200, Some(2), None));
     assert_eq!(shown[1].0, (404, length, Some(ErrorCode::NameUnknown)));
     assert!(!shown[0].1.contains("hunter2"), "{}", shown[0].1);
+}
+
+#[tokio::test]
+async fn what_was_sent_is_told_at_the_end() {
+    let (told, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let service = probed().0.on_end(move |exchange| {
+        let (told, status) = (told.clone(), exchange.status.as_u16());
+        Box::new(move |sent| told.send((status, sent)).unwrap())
+    });
+    let answer = send(&service, request("GET", "/v2/"), None).await;
+    assert!(ends.try_recv().is_err(), "it has not ended");
+    text(answer).await;
+    assert_eq!(ends.try_recv(), Ok((200, 2)));
+    drop(send(&service, request("GET", "/v2/"), None).await);
+    assert_eq!(ends.try_recv(), Ok((200, 0)), "its client left");
+    text(send(&service, request("HEAD", "/v2/"), None).await).await;
+    assert_eq!(ends.try_recv(), Ok((200, 0)));
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_off_is_shown_too() {
+    let (shows, mut shown) = tokio::sync::mpsc::unbounded_channel();
+    let (told, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let service = probed().0.on_response(move |exchange| {
+        let error = exchange.error.map(registry_core::Error::code);
+        shows.send((exchange.status.as_u16(), error)).unwrap();
+    });
+    let service = service.on_end(move |_| {
+        let told = told.clone();
+        Box::new(move |sent| told.send(sent).unwrap())
+    });
+    let upload = started(&service).await;
+    assert_eq!(
+        (shown.try_recv(), ends.try_recv()),
+        (Ok((202, None)), Ok(0))
+    );
+    let body = streamed(stream::pending());
+    let mut patch = Box::pin(send(&service, request("PATCH", &upload), body));
+    assert!((&mut patch).now_or_never().is_none());
+    assert!(shown.try_recv().is_err());
+    drop(patch);
+    assert_eq!(shown.try_recv(), Ok((499, Some(ErrorCode::Unknown))));
+    assert_eq!(ends.try_recv(), Ok(0));
+}
+
+/// Browsers ask like this, without a password, before a page of another origin may ask anything.
+#[tokio::test]
+async fn a_browser_that_asks_first_is_answered() {
+    let name = HeaderName::from_static("access-control-allow-origin");
+    let value = HeaderValue::from_static("https://ui.example");
+    let service = probed().0.authenticator(Wallet).header(name.clone(), value);
+    for (path, status, allow) in [
+        ("/v2/", 200, Some("GET, HEAD")),
+        ("/v2/a/manifests/t", 200, Some("GET, HEAD, PUT, DELETE")),
+        ("/v2/what/is/this", 401, None),
+    ] {
+        let answer = send(&service, request("OPTIONS", path), None).await;
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(said(&answer, header::ALLOW), allow);
+        assert_eq!(said(&answer, name.clone()), Some("https://ui.example"));
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ use self::{
 };
 use super::{
     body::Body,
-    origin::{ClientCertificate, LocalPeer, Peer},
+    origin::{ClientCertificate, Encrypted, Lingering, LocalPeer, Peer},
     service::RegistryService,
 };
 
@@ -106,6 +106,9 @@ pub trait Listener: Send {
     /// The DER of the certificate that the client of a connection proved to own, if an authority
     /// vouches for it: a [`ClientCertificate`]. None where there is no TLS.
     fn client_certificate(&self, connection: &Self::Connection) -> Option<Bytes>;
+
+    /// Whether its connections are [`Encrypted`].
+    fn is_encrypted(&self) -> bool;
 }
 
 impl Listener for TcpListener {
@@ -121,6 +124,10 @@ impl Listener for TcpListener {
     fn client_certificate(&self, _: &Self::Connection) -> Option<Bytes> {
         None
     }
+
+    fn is_encrypted(&self) -> bool {
+        false
+    }
 }
 
 impl Listener for UnixListener {
@@ -133,6 +140,10 @@ impl Listener for UnixListener {
 
     fn client_certificate(&self, _: &Self::Connection) -> Option<Bytes> {
         None
+    }
+
+    fn is_encrypted(&self) -> bool {
+        false
     }
 }
 
@@ -295,6 +306,9 @@ impl Server {
                 }
             };
             let certificate = listener.client_certificate(&stream).map(ClientCertificate);
+            let encrypted = listener.is_encrypted();
+            let lingering = Lingering::default();
+            let asked_to_linger = lingering.clone();
             let service = hyper::service::service_fn({
                 let service = service.clone();
                 move |mut request: Request<Incoming>| {
@@ -306,6 +320,10 @@ impl Server {
                     if let Some(certificate) = &certificate {
                         extensions.insert(certificate.clone());
                     }
+                    if encrypted {
+                        extensions.insert(Encrypted);
+                    }
+                    extensions.insert(lingering.clone());
                     let mut service = service.clone();
                     async move {
                         if let Some(refusal) = unnamed_host(request.version(), request.headers()) {
@@ -321,6 +339,7 @@ impl Server {
                 stream,
                 self.header_timeout,
                 self.write_timeout,
+                asked_to_linger,
             ));
             let connection = builder.serve_connection(stream, service).into_owned();
             let connection = graceful.watch(connection);

@@ -3,14 +3,23 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Sleep,
+    time::{Instant, Sleep},
 };
+
+use crate::server::origin::Lingering;
+
+/// How long a client is listened to after the last answer, in all and while it says nothing.
+const LISTENED: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// How many of its bytes are thrown away at a time.
+const UNREAD: usize = 8 * 1024;
 
 /// What a connection over HTTP/2 begins with (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -25,10 +34,19 @@ pub(super) struct Watched<C> {
     stalled: Option<Pin<Box<Sleep>>>,
     /// Whether something was taken since the timer was set. One timer serves many writes that way.
     progressed: bool,
+    lingering: Lingering,
+    /// Whether nothing more is sent, and how long there may still be somebody to listen to: until
+    /// when in all, and until when in silence.
+    shut: Option<[Pin<Box<Sleep>>; 2]>,
 }
 
 impl<C> Watched<C> {
-    pub(super) fn new(connection: C, header_timeout: Duration, write_timeout: Duration) -> Self {
+    pub(super) fn new(
+        connection: C,
+        header_timeout: Duration,
+        write_timeout: Duration,
+        lingering: Lingering,
+    ) -> Self {
         Self {
             connection,
             beginning: Some(Box::pin(tokio::time::sleep(header_timeout))),
@@ -36,6 +54,8 @@ impl<C> Watched<C> {
             write_timeout,
             stalled: None,
             progressed: false,
+            lingering,
+            shut: None,
         }
     }
 
@@ -73,6 +93,33 @@ impl<C> Watched<C> {
     }
 }
 
+impl<C: AsyncRead + Unpin> Watched<C> {
+    /// Listens to a client that was told no in the middle of what it sends, and throws away what comes:
+    /// a connection that is closed with unread bytes is reset, and the answer may be lost with it.
+    fn poll_listen(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limits = self.shut.get_or_insert_with(|| {
+            [LISTENED, SILENCE].map(|limit| Box::pin(tokio::time::sleep(limit)))
+        });
+        let [until, silence] = limits;
+        let mut unread = [0; UNREAD];
+        loop {
+            let mut buffer = ReadBuf::new(&mut unread);
+            match Pin::new(&mut self.connection).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    silence.as_mut().reset(Instant::now() + SILENCE);
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+            if until.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        let over = until.as_mut().poll(cx).is_ready() || silence.as_mut().poll(cx).is_ready();
+        if over { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
 impl<C: AsyncRead + Unpin> AsyncRead for Watched<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -98,7 +145,7 @@ impl<C: AsyncRead + Unpin> AsyncRead for Watched<C> {
     }
 }
 
-impl<C: AsyncWrite + Unpin> AsyncWrite for Watched<C> {
+impl<C: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<C> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -127,7 +174,13 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Watched<C> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.connection).poll_shutdown(cx);
-        self.in_time(cx, polled)
+        if self.shut.is_none() {
+            let polled = Pin::new(&mut self.connection).poll_shutdown(cx);
+            ready!(self.in_time(cx, polled))?;
+        }
+        if self.lingering.is_asked() {
+            ready!(self.poll_listen(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }

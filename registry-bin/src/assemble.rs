@@ -1,18 +1,17 @@
 //! The one place where stores, engine, layers and HTTP meet: what a configuration is made of.
 
-use std::{error::Error as _, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use registry_auth::htpasswd::Htpasswd;
 use registry_core::{
-    Clock, Engine, Registry, SystemClock,
+    Engine, Registry,
     engine::{Limits, ManifestPolicy, ReferencePolicy, UrlPolicy},
     layer::ReadOnly,
     protocol::PageSize,
-    server::{Exchange, RegistryService},
+    server::RegistryService,
 };
 use registry_storage::{fs::FsStorage, memory::MemoryStorage};
 use tokio::task::spawn_blocking;
-use tracing::error;
 
 use crate::{
     config::{
@@ -22,8 +21,9 @@ use crate::{
     failure::Failure,
     health::Health,
     reload::Reloads,
+    requests,
     root::Root,
-    telemetry::{self, AccessLine, AccessLog, Logs},
+    telemetry::{self, AccessLog, Logs},
     tls::Acceptor,
     trusted::TrustedPeers,
 };
@@ -227,21 +227,24 @@ fn service(
     trusted: TrustedPeers,
 ) -> RegistryService<Root> {
     let http = &config.http;
-    let (asked, watched) = (health.clone(), log.clone());
+    let asked = health.clone();
     let (catalog, tags) = (config.catalog_entries, config.tag_entries);
     let mut service = RegistryService::new(registry)
         .catalog_pages(PageSize::new(catalog.min(CATALOG_PAGE), catalog))
         .tag_pages(PageSize::new(usize::MAX, tags))
         .admission(move || asked.admit())
-        .on_response(move |exchange| watch(exchange, watched.as_ref()));
+        .on_response(requests::told);
+    if let Some(log) = log.clone() {
+        service = service.on_end(move |exchange| requests::logged(exchange, &log));
+    }
     if let Some(prefix) = &http.prefix {
         service = service.prefix(prefix);
     }
-    // An explicit `relativeurls: true` wins over `host`, which only says what absolute ones are.
-    match (&http.host, http.relative_urls) {
-        (Some(host), None | Some(false)) => service = service.host(host),
-        (_, relative) => service = service.relative_locations(relative.unwrap_or(true)),
-    }
+    // As in Distribution, `host` is said whatever `relativeurls` says.
+    service = match &http.host {
+        Some(host) => service.host(host),
+        None => service.relative_locations(http.relative_urls.unwrap_or(true)),
+    };
     if let Some(secret) = &http.secret {
         service = service.secret(secret.expose().as_bytes());
     }
@@ -263,32 +266,4 @@ fn users(config: &Config) -> Option<Htpasswd> {
     // It says itself what it found; while there is nothing to read, nobody comes in.
     let _ = users.users();
     Some(users)
-}
-
-/// A line in the access log; and of what was this registry's fault, all that is known in the other.
-fn watch(exchange: &Exchange<'_>, log: Option<&AccessLog>) {
-    let context = exchange.context;
-    if let Some(log) = log {
-        let (method, path) = (exchange.method.as_str(), exchange.uri.path());
-        let status = exchange.status.as_u16();
-        let mut line = AccessLine::new(SystemClock.now(), method, path, status);
-        line.client = context.client;
-        line.user = context.principal.name.as_deref();
-        line.bytes = exchange.length;
-        line.took = Some(exchange.took);
-        line.request_id = context.request_id.as_deref();
-        log.write(&line.of_request(exchange.version, exchange.headers));
-    }
-    if let Some(failed) = exchange.error.filter(|_| exchange.status.is_server_error()) {
-        let causes = std::iter::successors(failed.source(), |error| (*error).source());
-        let causes: Vec<_> = causes.map(ToString::to_string).collect();
-        error!(
-            request = context.request_id.as_deref(),
-            method = exchange.method.as_str(),
-            path = exchange.uri.path(),
-            status = exchange.status.as_u16(),
-            causes = causes.join(": "),
-            "{failed}"
-        );
-    }
 }

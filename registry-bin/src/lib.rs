@@ -13,6 +13,7 @@ pub mod listen;
 #[cfg(test)]
 mod pages;
 pub mod reload;
+mod requests;
 pub mod root;
 pub mod scheduler;
 pub mod serve;

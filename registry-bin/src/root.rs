@@ -82,8 +82,12 @@ impl Root {
         let context = request.extensions().get::<Context>();
         line.client = context.and_then(|context| context.client);
         line.request_id = context.and_then(|context| context.request_id.as_deref());
-        line.bytes = response.body().len();
-        log.write(&line.of_request(request.version(), request.headers()));
+        line.query = request.uri().query();
+        let bytes = response.body().len().unwrap_or_default();
+        log.write(
+            &line.of_request(request.version(), request.headers()),
+            bytes,
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use http::{
     HeaderMap, HeaderValue, Version,
     header::{REFERER, USER_AGENT},
 };
-use registry_core::{Clock, SystemClock};
+use registry_core::{Clock, Digest, SystemClock};
 use serde_json::Value;
 
 use super::{queue::Note, stream::Stream, time::Utc};
@@ -35,10 +35,35 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
-    /// Adds a line. It is written by another thread: a reader that is slow, or gone, holds no request
-    /// up.
-    pub fn write(&self, line: &AccessLine<'_>) {
-        self.stream.push(line.format(self.format).as_bytes());
+    /// Adds the line of an answer of that many bytes. It is written by another thread: a reader that is
+    /// slow, or gone, holds no request up.
+    pub fn write(&self, line: &AccessLine<'_>, bytes: u64) {
+        self.begin(line).end(bytes);
+    }
+
+    /// Begins the line of an answer that is still to be sent.
+    pub fn begin(&self, line: &AccessLine<'_>) -> BegunLine {
+        BegunLine {
+            stream: self.stream.clone(),
+            halves: line.halves(self.format),
+        }
+    }
+}
+
+/// The line of an answer that is being sent.
+#[derive(Debug)]
+#[must_use]
+pub struct BegunLine {
+    stream: Stream,
+    halves: [String; 2],
+}
+
+impl BegunLine {
+    /// Adds the line to the log: so many bytes of the body were sent.
+    pub fn end(self, bytes: u64) {
+        let [before, after] = self.halves;
+        self.stream
+            .push(format!("{before}{bytes}{after}\n").as_bytes());
     }
 }
 
@@ -62,8 +87,9 @@ fn lost_line(at: SystemTime, lost: u64, format: AccessFormat) -> String {
 
 /// What an answered request leaves in the log.
 ///
-/// What clients send is escaped: no request can forge a line. Query strings are not part of a line, in
-/// the page that led to it neither, since states of uploads and tokens ride in them.
+/// What clients send is escaped: no request can forge a line. Of the query there are the parameters of
+/// the protocol alone, others without their values, since states of uploads and tokens ride in them; of
+/// the page that led to it there is no query at all.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AccessLine<'a> {
@@ -77,12 +103,12 @@ pub struct AccessLine<'a> {
     pub method: &'a str,
     /// The path, without its query.
     pub path: &'a str,
+    /// The query.
+    pub query: Option<&'a str>,
     /// The version of HTTP.
     pub version: &'a str,
     /// The status.
     pub status: u16,
-    /// The bytes of the answer's body, where they are known.
-    pub bytes: Option<u64>,
     /// From the head of the request to the head of the answer, where it is known.
     pub took: Option<Duration>,
     /// The identifier of the request.
@@ -102,9 +128,9 @@ impl<'a> AccessLine<'a> {
             user: None,
             method,
             path,
+            query: None,
             version: "HTTP/1.1",
             status,
-            bytes: None,
             took: None,
             request_id: None,
             referer: None,
@@ -130,15 +156,34 @@ impl<'a> AccessLine<'a> {
         self
     }
 
-    /// The line, with its end.
-    fn format(&self, format: AccessFormat) -> String {
+    /// The line, before and after the bytes that were sent.
+    fn halves(&self, format: AccessFormat) -> [String; 2] {
         match format {
-            AccessFormat::Combined => format!("{self}\n"),
-            AccessFormat::Json => format!("{}\n", self.json()),
+            AccessFormat::Combined => self.combined(),
+            AccessFormat::Json => {
+                let object = self.json().to_string();
+                let rest = object.strip_prefix('{').unwrap_or_default();
+                [r#"{"bytes":"#.to_owned(), format!(",{rest}")]
+            }
         }
     }
 
-    /// The line as one JSON object, without what is not known.
+    fn combined(&self) -> [String; 2] {
+        let client = self.client.map(|ip| ip.to_string());
+        let client = client.as_deref().unwrap_or("-");
+        let time = Utc::of(self.at).common_log();
+        let (user, status) = (Escaped(self.user), self.status);
+        let query = self.query.map(shown).unwrap_or_default();
+        let request = format!("{} {}{query} {}", self.method, self.path, self.version);
+        let request = Escaped(Some(&request));
+        let (referer, agent) = (Escaped(self.referer), Escaped(self.user_agent));
+        [
+            format!(r#"{client} - {user} [{time}] "{request}" {status} "#),
+            format!(r#" "{referer}" "{agent}""#),
+        ]
+    }
+
+    /// The line as one JSON object, without what is not known, and without the bytes.
     fn json(&self) -> Value {
         let text = |text: Option<&str>| text.map_or(Value::Null, Value::from);
         let milliseconds = self.took.map(|took| took.as_micros() as f64 / 1000.0);
@@ -152,8 +197,11 @@ impl<'a> AccessLine<'a> {
             ("method", self.method.into()),
             ("path", self.path.into()),
             ("version", self.version.into()),
+            (
+                "query",
+                self.query.map_or(Value::Null, |query| shown(query).into()),
+            ),
             ("status", self.status.into()),
-            ("bytes", self.bytes.map_or(Value::Null, Value::from)),
             (
                 "milliseconds",
                 milliseconds.map_or(Value::Null, Value::from),
@@ -180,27 +228,28 @@ fn without_query(url: &str) -> &str {
     url.get(..end).unwrap_or_default()
 }
 
-impl fmt::Display for AccessLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.client {
-            Some(client) => write!(f, "{client} - ")?,
-            None => f.write_str("- - ")?,
-        }
-        write!(
-            f,
-            "{} [{}] ",
-            Escaped(self.user),
-            Utc::of(self.at).common_log()
-        )?;
-        let request = format!("{} {} {}", self.method, self.path, self.version);
-        write!(f, "\"{}\" {} ", Escaped(Some(&request)), self.status)?;
-        write!(f, "{} ", self.bytes.unwrap_or(0))?;
-        write!(
-            f,
-            "\"{}\" \"{}\"",
-            Escaped(self.referer),
-            Escaped(self.user_agent)
-        )
+/// Whether a parameter is one of the protocol's, with a value that it can have: then it is no secret.
+fn is_ours(name: &str, value: &str) -> bool {
+    match name {
+        "digest" | "mount" => Digest::parse(&value.replacen("%3A", ":", 1)).is_ok(),
+        "n" | "offset" => value.bytes().all(|byte| byte.is_ascii_digit()),
+        "artifactType" | "from" | "last" | "ns" | "tag" => true,
+        _ => false,
+    }
+}
+
+/// A query, with its question mark: what is no parameter of the protocol is without its value.
+fn shown(query: &str) -> String {
+    let parameter = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if is_ours(name, value) => pair.to_owned(),
+        Some((name, _)) => format!("{name}=***"),
+        None => "***".to_owned(),
+    };
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let shown: Vec<_> = pairs.map(parameter).collect();
+    match shown.as_slice() {
+        [] => String::new(),
+        shown => format!("?{}", shown.join("&")),
     }
 }
 
@@ -221,21 +270,27 @@ mod tests {
 
     use super::*;
 
+    fn written(line: &AccessLine<'_>, format: AccessFormat) -> String {
+        line.halves(format).join("2")
+    }
+
     #[test]
     fn combined_format() {
         let mut line = AccessLine::new(UNIX_EPOCH, "GET", "/v2/", 200);
         let time = "[01/Jan/1970:00:00:00 +0000]";
         assert_eq!(
-            line.to_string(),
-            format!(r#"- - - {time} "GET /v2/ HTTP/1.1" 200 0 "-" "-""#)
+            written(&line, AccessFormat::Combined),
+            format!(r#"- - - {time} "GET /v2/ HTTP/1.1" 200 2 "-" "-""#)
         );
         line.client = Some([10, 0, 0, 1].into());
         line.user = Some("ci");
-        line.bytes = Some(2);
+        line.query = Some("n=1&hint=hunter2");
         line.user_agent = Some("curl\" 200\n/1");
         assert_eq!(
-            line.to_string(),
-            format!(r#"10.0.0.1 - ci {time} "GET /v2/ HTTP/1.1" 200 2 "-" "curl\" 200\n/1""#)
+            written(&line, AccessFormat::Combined),
+            format!(
+                r#"10.0.0.1 - ci {time} "GET /v2/?n=1&hint=*** HTTP/1.1" 200 2 "-" "curl\" 200\n/1""#
+            )
         );
     }
 
@@ -243,19 +298,41 @@ mod tests {
     fn json_format() {
         let mut line = AccessLine::new(UNIX_EPOCH, "GET", "/v2/", 200);
         assert_eq!(
-            line.json().to_string(),
-            r#"{"method":"GET","path":"/v2/","status":200,"time":"1970-01-01T00:00:00.000Z","version":"HTTP/1.1"}"#
+            written(&line, AccessFormat::Json),
+            r#"{"bytes":2,"method":"GET","path":"/v2/","status":200,"time":"1970-01-01T00:00:00.000Z","version":"HTTP/1.1"}"#
         );
         line.client = Some([10, 0, 0, 1].into());
         line.user = Some("ci");
-        line.bytes = Some(2);
+        line.query = Some("n=1&hint=hunter2");
         line.took = Some(Duration::from_micros(1_250));
         line.request_id = Some("edge-7");
         line.user_agent = Some("curl\" 200\n/1");
         assert_eq!(
-            line.json().to_string(),
-            r#"{"bytes":2,"client":"10.0.0.1","method":"GET","milliseconds":1.25,"path":"/v2/","request":"edge-7","status":200,"time":"1970-01-01T00:00:00.000Z","user":"ci","user_agent":"curl\" 200\n/1","version":"HTTP/1.1"}"#
+            written(&line, AccessFormat::Json),
+            r#"{"bytes":2,"client":"10.0.0.1","method":"GET","milliseconds":1.25,"path":"/v2/","query":"?n=1&hint=***","request":"edge-7","status":200,"time":"1970-01-01T00:00:00.000Z","user":"ci","user_agent":"curl\" 200\n/1","version":"HTTP/1.1"}"#
         );
+    }
+
+    const EMPTY_SHOWN: &str =
+        "?digest=sha256%3Ae3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    const EMPTY: &str = EMPTY_SHOWN.split_at(1).1;
+
+    #[test]
+    fn a_query_is_shown_without_what_may_be_secret() {
+        for (query, kept) in [
+            ("", ""),
+            ("n=1&last=a/b", "?n=1&last=a/b"),
+            ("mount=hunter2&from=a", "?mount=***&from=a"),
+            (EMPTY, EMPTY_SHOWN),
+            ("n=hunter2", "?n=***"),
+            ("hint=hunter2&offset=5", "?hint=***&offset=5"),
+            ("hunter2", "?***"),
+            ("N=hunter2", "?N=***"),
+            ("%6e=hunter2", "?%6e=***"),
+            ("token=hunter2=n=1&", "?token=***"),
+        ] {
+            assert_eq!(shown(query), kept, "{query}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
 pub use self::{
-    access::{AccessFormat, AccessLine, AccessLog},
+    access::{AccessFormat, AccessLine, AccessLog, BegunLine},
     levels::{InvalidModule, LevelSwitch, Levels, LogGone},
     sink::OpenError,
 };

@@ -10,6 +10,7 @@ mod lifecycle;
 mod logs;
 mod passwords;
 mod program;
+mod requests;
 mod secrets;
 mod serving;
 mod surroundings;

@@ -203,7 +203,7 @@ fn the_access_log_is_on_standard_output() {
         if lines > 0 {
             assert!(printed.starts_with("127.0.0.1 - - ["), "{printed}");
             assert!(
-                printed.contains(r#"] "GET /v2/a/tags/list HTTP/1.1" 404 "#),
+                printed.contains(r#"] "GET /v2/a/tags/list?n=1 HTTP/1.1" 404 "#),
                 "{printed}"
             );
             assert!(printed.ends_with("\"http://r/\" \"curl/8\"\n"), "{printed}");

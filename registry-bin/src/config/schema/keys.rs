@@ -101,7 +101,7 @@ const LOG: Node = Section(&[
             Setting::new(
                 "none",
                 "levels for parts of the program, by the begin of the name of a module: \
-                 `{registry_core: debug}`",
+                 `{registry_bin::requests: debug}` tells of each request",
             ),
             &Node::ENTRY,
         )
@@ -376,7 +376,7 @@ const HTTP: Node = Section(&[
         Node::value(
             "none",
             "the URL that clients use, such as `https://registry.example.org`; makes `Location` \
-             absolute",
+             absolute. One with a path has to end with what `prefix` says, or what a proxy makes of it",
         ),
     ),
     (
@@ -398,8 +398,8 @@ const HTTP: Node = Section(&[
         "relativeurls",
         Node::typed(
             "relative, unless `host` is set",
-            "`true`: always relative; `false`: absolute, from `host` or the request's. \
-             Distribution's default is absolute",
+            "`false`: absolute, by the `Host` of the request and whether it came by TLS, which is \
+             Distribution's default. Without effect where `host` is set",
         ),
     ),
     (

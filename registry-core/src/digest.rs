@@ -64,13 +64,12 @@ impl Digest {
     }
 
     pub(crate) fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = String::with_capacity(algorithm.hex_length() + 7);
         text.push_str(algorithm.as_str());
         text.push(':');
         for byte in hash {
             for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from(HEX[usize::from(nibble)]));
+                text.extend(char::from_digit(nibble.into(), 16));
             }
         }
         Self(text.into())

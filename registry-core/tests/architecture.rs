@@ -4,7 +4,12 @@
 //! path in them is resolved to the module or crate it leads to. A failure names the place, what it
 //! leads to, and why that must not be.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::future_not_send,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, and a test waits where it runs"
+)]
 
 mod source;
 

@@ -9,6 +9,7 @@
     reason = "two underscores part the section from the rule"
 )]
 #![allow(
+    clippy::future_not_send,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a panic is how a test fails"

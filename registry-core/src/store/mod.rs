@@ -19,6 +19,10 @@
 
 mod blob;
 #[cfg(feature = "testing")]
+#[allow(
+    clippy::indexing_slicing,
+    reason = "a check that panics has found something"
+)]
 pub mod conformance;
 mod error;
 #[cfg(feature = "testing")]

@@ -1,7 +1,12 @@
 //! The HTTP service without sockets and the server on them: what clients that follow the protocol
 //! do not show.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+#![allow(
+    clippy::future_not_send,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, and a test waits where it runs"
+)]
 
 mod connections;
 #[path = "../it/double.rs"]

@@ -3,6 +3,8 @@
 //!
 //! A new store gets a module here with a `Subject` and the two tests that `memory` has.
 
+#![allow(clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
 mod broken;
 mod crash;
 mod faulty;

@@ -33,13 +33,15 @@ const SILENCE: Duration = Duration::from_secs(30 * 60);
 
 /// How long to wait after the first failure in a row, the second, and so on. Let's Encrypt allows five
 /// an hour for a name, and then refuses those that would succeed too.
-const PAUSES: [Duration; 5] = [
+const PAUSES: [Duration; 4] = [
     Duration::from_secs(15),
     Duration::from_secs(60),
     Duration::from_secs(5 * 60),
     Duration::from_secs(15 * 60),
-    Duration::from_secs(60 * 60),
 ];
+
+/// How long it waits after all others.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// The certificates of an authority: had, kept and renewed.
 pub(super) struct Acme {
@@ -94,7 +96,7 @@ impl Acme {
         let mut failures = 0;
         loop {
             let refusal = self.until_refused(&mut failures).await;
-            let pause = PAUSES[failures.min(PAUSES.len() - 1)];
+            let pause = PAUSES.get(failures).copied().unwrap_or(LONGEST);
             failures += 1;
             // Before anybody reads of the failure, so that nobody's hurry is missed.
             let hurried = self.hurry.notified();

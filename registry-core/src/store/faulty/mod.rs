@@ -54,7 +54,9 @@ impl<S: ?Sized> Faulty<S> {
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
+}
 
+impl<S: Send + Sync + ?Sized> Faulty<S> {
     /// Runs a call as decided: late, not at all, half-way, or with its answer lost.
     async fn call<T: Send>(
         &self,

@@ -5,15 +5,17 @@
 //! one address does to an account counts against that address alone. (That guesses from many
 //! addresses stay slow is the business of whoever verifies: few at a time.)
 //!
-//! What is remembered is bounded. When it is full, what is oldest is forgotten first.
+//! What is remembered is bounded. When it is full, the count whose last failure is oldest is forgotten.
 
 use std::{
-    collections::HashMap,
     hash::{BuildHasher as _, RandomState},
-    net::{IpAddr, Ipv6Addr},
+    num::NonZeroUsize,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
+
+use lru::LruCache;
+use registry_core::access::ClientNetwork;
 
 /// How many failures of one account at one address go without a wait.
 const FREE_FOR_ACCOUNT: u32 = 5;
@@ -28,12 +30,12 @@ const LONGEST: Duration = Duration::from_secs(60);
 const MEMORY: Duration = Duration::from_secs(15 * 60);
 
 /// How many counts are kept.
-const KEPT: usize = 16_384;
+const KEPT: NonZeroUsize = NonZeroUsize::new(16_384).expect("it is not 0");
 
 /// The counts of failures.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Attempts {
-    counts: Mutex<HashMap<u64, Count>>,
+    counts: Mutex<LruCache<u64, Count>>,
     /// Keyed, so that nobody can make counts collide on purpose.
     hasher: RandomState,
 }
@@ -61,17 +63,26 @@ impl Count {
     }
 }
 
+impl Default for Attempts {
+    fn default() -> Self {
+        Self {
+            counts: Mutex::new(LruCache::new(KEPT)),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
 impl Attempts {
     /// How long an attempt must wait; `None` is not at all.
     pub(crate) fn wait(
         &self,
-        client: Option<IpAddr>,
+        client: Option<ClientNetwork>,
         account: &str,
         now: SystemTime,
     ) -> Option<Duration> {
         let counts = self.counts();
         let wait = |key: u64, free| {
-            let count = counts.get(&key).filter(|count| !count.is_forgotten(now))?;
+            let count = counts.peek(&key).filter(|count| !count.is_forgotten(now))?;
             count.wait(free, now)
         };
         let [address, pair] = self.keys(client, account);
@@ -79,13 +90,10 @@ impl Attempts {
     }
 
     /// Notes that an attempt failed.
-    pub(crate) fn failed(&self, client: Option<IpAddr>, account: &str, now: SystemTime) {
+    pub(crate) fn failed(&self, client: Option<ClientNetwork>, account: &str, now: SystemTime) {
         let mut counts = self.counts();
         for key in self.keys(client, account) {
-            if counts.len() >= KEPT && !counts.contains_key(&key) {
-                make_room(&mut counts, now);
-            }
-            let count = counts.entry(key).or_insert(Count {
+            let count = counts.get_or_insert_mut(key, || Count {
                 failures: 0,
                 last: now,
             });
@@ -98,47 +106,18 @@ impl Attempts {
     }
 
     /// Notes that an attempt succeeded: the account is its owner's at this address.
-    pub(crate) fn succeeded(&self, client: Option<IpAddr>, account: &str) {
+    pub(crate) fn succeeded(&self, client: Option<ClientNetwork>, account: &str) {
         let [_, pair] = self.keys(client, account);
-        self.counts().remove(&pair);
+        self.counts().pop(&pair);
     }
 
-    fn keys(&self, client: Option<IpAddr>, account: &str) -> [u64; 2] {
-        let network = client.map(network);
-        let address = self.hasher.hash_one((network, None::<&str>));
-        [address, self.hasher.hash_one((network, Some(account)))]
+    fn keys(&self, client: Option<ClientNetwork>, account: &str) -> [u64; 2] {
+        let address = self.hasher.hash_one((client, None::<&str>));
+        [address, self.hasher.hash_one((client, Some(account)))]
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<u64, Count>> {
+    fn counts(&self) -> MutexGuard<'_, LruCache<u64, Count>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Forgets what is forgotten anyway, and else the older half.
-fn make_room(counts: &mut HashMap<u64, Count>, now: SystemTime) {
-    counts.retain(|_, count| !count.is_forgotten(now));
-    if counts.len() < KEPT {
-        return;
-    }
-    let mut times: Vec<_> = counts.values().map(|count| count.last).collect();
-    times.sort_unstable();
-    if let Some(middle) = times.get(times.len() / 2).copied() {
-        counts.retain(|_, count| count.last > middle);
-    }
-    if counts.len() >= KEPT {
-        // All of one moment.
-        counts.clear();
-    }
-}
-
-/// What one customer of a provider has: an IPv4 address, or an IPv6 network of 64 bits.
-pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let network = u128::from(address) & !u128::from(u64::MAX);
-            Ipv6Addr::from(network).into()
-        }
     }
 }
 
@@ -148,8 +127,8 @@ mod tests {
 
     const START: SystemTime = SystemTime::UNIX_EPOCH;
 
-    fn client(text: &str) -> Option<IpAddr> {
-        Some(text.parse().expect("an address"))
+    fn client(text: &str) -> Option<ClientNetwork> {
+        Some(ClientNetwork::of(text.parse().expect("an address")))
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -211,25 +190,24 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_newest_stays() {
+    fn memory_is_bounded_and_the_oldest_is_forgotten() {
         let attempts = Attempts::default();
-        for number in 0..100_000_u32 {
-            let at = START + Duration::from_millis(number.into());
-            attempts.failed(Some(std::net::Ipv4Addr::from(number).into()), "ada", at);
+        let guess = |client| (0..5).for_each(|_| attempts.failed(client, "ada", START));
+        let waits = |client| attempts.wait(client, "ada", START).is_some();
+        let (first, second) = (client("192.0.2.1"), client("192.0.2.2"));
+        guess(first);
+        guess(second);
+        // An address has two counts: its own, and that of the account.
+        for number in 0..KEPT.get() / 2 - 2 {
+            let address = std::net::Ipv4Addr::from(number as u32);
+            let network = ClientNetwork::of(address.into());
+            attempts.failed(Some(network), "ada", START);
         }
-        assert!(attempts.counts().len() <= KEPT);
-        for _ in 0..5 {
-            attempts.failed(client("192.0.2.1"), "ada", START + seconds(100));
-        }
-        assert!(
-            attempts
-                .wait(client("192.0.2.1"), "ada", START + seconds(100))
-                .is_some()
-        );
-        let attempts = Attempts::default();
-        for number in 0..100_000_u32 {
-            attempts.failed(Some(std::net::Ipv4Addr::from(number).into()), "ada", START);
-        }
-        assert!(attempts.counts().len() <= KEPT);
+        assert!(waits(first) && waits(second));
+        // All of one moment, and still in order.
+        attempts.failed(first, "ada", START);
+        attempts.failed(client("192.0.2.3"), "ada", START);
+        assert!(waits(first) && !waits(second));
+        assert_eq!(attempts.counts().len(), KEPT.get());
     }
 }

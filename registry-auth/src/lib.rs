@@ -15,5 +15,3 @@
 
 mod attempts;
 pub mod htpasswd;
-
-pub use attempts::network;

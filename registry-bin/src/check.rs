@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use registry_auth::htpasswd::HtpasswdFile;
+use registry_auth::htpasswd::Htpasswd;
 
 use crate::{
     config::{Certificate, Config, ConfigError, Driver},
@@ -11,19 +11,23 @@ use crate::{
 
 /// What `serve` starts with all the same, and says at once.
 pub fn warnings(config: &Config) -> Vec<String> {
-    let error = config
-        .auth
-        .as_ref()
-        .and_then(|htpasswd| HtpasswdFile::read(&htpasswd.path).err());
-    let warning = |error| {
-        let key = "auth.htpasswd.path";
-        let origin = config.resolved.origin(key);
-        format!(
-            "{origin}: {key}: cannot be read: {error}; write one with `registry htpasswd -Bc FILE \
-             USER`; until then nobody can log in"
-        )
+    let Some(htpasswd) = &config.auth else {
+        return Vec::new();
     };
-    error.map(warning).into_iter().collect()
+    let key = "auth.htpasswd.path";
+    let origin = config.resolved.origin(key);
+    // What lets users in reads the file, so that nothing is said here that is not so there.
+    match Htpasswd::new(&htpasswd.path, &htpasswd.realm).users() {
+        Ok(users) => {
+            let warning = |skipped| format!("{origin}: {key}: {skipped}");
+            users.skipped.iter().map(warning).collect()
+        }
+        Err(error) => vec![format!(
+            "{origin}: {key}: {} cannot be read: {error}; write one with `registry htpasswd -Bc FILE \
+             USER`; until then nobody can log in",
+            htpasswd.path.display()
+        )],
+    }
 }
 
 /// Whether the files that the configuration names are there, and hold what they should. Nothing is

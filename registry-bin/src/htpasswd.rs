@@ -1,13 +1,14 @@
 //! `registry htpasswd`: what Apache's `htpasswd` does, with bcrypt alone.
 
 use std::{
+    convert::Infallible,
     fs::File,
     io::{self, BufRead as _, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
 use clap::Args;
-use registry_auth::htpasswd::{DEFAULT_COST, EditError, HtpasswdFile, hash};
+use registry_auth::htpasswd::{DEFAULT_COST, EditError, Entry, HtpasswdFile};
 use registry_core::access::Secret;
 
 /// What bcrypt looks at.
@@ -64,8 +65,13 @@ pub struct Htpasswd {
     #[arg(short = 'p', hide = true)]
     plain: bool,
     /// The file (not with -n), the user, and with -b the password.
-    #[arg(value_name = "FILE USER PASSWORD", num_args = 0..=3)]
-    words: Vec<String>,
+    #[arg(value_name = "FILE USER PASSWORD", num_args = 0..=3, value_parser = word)]
+    words: Vec<Secret>,
+}
+
+/// Any word may be the password, and is not shown.
+fn word(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 /// Why it was not done.
@@ -122,11 +128,12 @@ impl Htpasswd {
             let file = words
                 .next()
                 .ok_or(HtpasswdError::Usage("the file is missing"))?;
-            Some(PathBuf::from(file))
+            Some(PathBuf::from(file.expose()))
         };
         let user = words
             .next()
             .ok_or(HtpasswdError::Usage("the user is missing"))?;
+        let user = user.expose();
         let given = words.next();
         match (&given, self.batch) {
             (None, true) => return Err(HtpasswdError::Usage("the password is missing")),
@@ -138,28 +145,28 @@ impl Htpasswd {
         }
         let Some(file) = file else {
             let password = self.password(given, true)?;
-            let line = hash(&user, &password, self.cost)?;
-            return Ok((format!("{line}\n"), note_of_length(&password)));
+            let entry = Entry::hash(user, &password, self.cost)?;
+            return Ok((format!("{}\n", entry.line()), note_of_length(&password)));
         };
         if self.verify {
-            return self.check(&file, &user, given);
+            return self.check(&file, user, given);
         }
         if !self.create {
             // Before anybody is asked for a password in vain.
             HtpasswdFile::read(&file)?;
         }
         if self.delete {
-            return remove(&file, &user);
+            return remove(&file, user);
         }
         let password = self.password(given, true)?;
-        let line = hash(&user, &password, self.cost)?;
+        let entry = Entry::hash(user, &password, self.cost)?;
         let _lock = lock(&file);
         let mut users = if self.create {
             HtpasswdFile::default()
         } else {
             HtpasswdFile::read(&file)?
         };
-        let what = if users.set(line) {
+        let what = if users.set(&entry) {
             "Updating"
         } else {
             "Adding"
@@ -170,7 +177,7 @@ impl Htpasswd {
         Ok((String::new(), said))
     }
 
-    fn check(&self, file: &Path, user: &str, given: Option<String>) -> Said {
+    fn check(&self, file: &Path, user: &str, given: Option<Secret>) -> Said {
         let users = HtpasswdFile::read(file)?;
         let password = self.password(given, false)?;
         match users.verify(user, &password) {
@@ -183,9 +190,9 @@ impl Htpasswd {
         }
     }
 
-    fn password(&self, given: Option<String>, twice: bool) -> Result<Secret, HtpasswdError> {
+    fn password(&self, given: Option<Secret>, twice: bool) -> Result<Secret, HtpasswdError> {
         if let Some(given) = given {
-            return Ok(Secret::new(given));
+            return Ok(given);
         }
         if self.input || !io::stdin().is_terminal() {
             let mut line = String::new();
@@ -243,4 +250,25 @@ fn note_of_length(password: &Secret) -> String {
         return String::new();
     }
     format!("Of this password only the first {LONGEST} bytes count.\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::Command;
+
+    #[test]
+    fn passwords_of_the_command_line_are_not_shown() {
+        let words = ["htpasswd", "-Bb", "users", "ada", "hunter2"];
+        let command = Command::parse(words.map(Into::into)).unwrap();
+        let shown = format!("{command:?} {command:#?}");
+        assert!(
+            shown.contains("batch: true") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+        let words = ["htpasswd", "-Bbn", "ada", "hunter2"];
+        let Ok(Command::Htpasswd(users)) = Command::parse(words.map(Into::into)) else {
+            panic!("it is a command");
+        };
+        assert!(users.run().unwrap().0.starts_with("ada:$2y$10$"));
+    }
 }

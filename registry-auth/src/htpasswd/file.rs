@@ -3,20 +3,15 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use tracing::{error, info, warn};
 
-use super::{SETTLING, entries::Entries};
-
-/// How old a change must be for the file's times to tell it from the next one, and for whoever made it
-/// to have ended.
-const SETTLED: Duration = Duration::from_secs(1);
+use super::{SETTLING, entries::Entries, look::Look};
 
 /// How often a file that goes on changing is waited for: a second in all.
 const PATIENCE: u32 = 50;
@@ -51,45 +46,6 @@ struct Last {
     found: Found,
 }
 
-/// What a file looks like from outside. Another look is another content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    Cannot(io::ErrorKind),
-    File {
-        device: u64,
-        inode: u64,
-        size: u64,
-        modified: (i64, i64),
-        changed: (i64, i64),
-    },
-}
-
-impl Look {
-    fn at(path: &Path) -> Self {
-        match fs::metadata(path) {
-            Err(error) => Self::Cannot(error.kind()),
-            // Opening a pipe could wait without end.
-            Ok(metadata) if !metadata.is_file() => Self::Cannot(io::ErrorKind::InvalidInput),
-            Ok(metadata) => Self::File {
-                device: metadata.dev(),
-                inode: metadata.ino(),
-                size: metadata.size(),
-                modified: (metadata.mtime(), metadata.mtime_nsec()),
-                changed: (metadata.ctime(), metadata.ctime_nsec()),
-            },
-        }
-    }
-
-    fn is_settled(&self, now: SystemTime) -> bool {
-        let Self::File { changed, .. } = self else {
-            return false;
-        };
-        let seconds = u64::try_from(changed.0).unwrap_or(0);
-        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        now.duration_since(changed).is_ok_and(|age| age > SETTLED)
-    }
-}
-
 impl Watched {
     pub(super) fn new(path: PathBuf) -> Self {
         Self(Arc::new(Inner {
@@ -103,8 +59,8 @@ impl Watched {
         &self.0.path
     }
 
-    /// What is in the file now. It costs one look at the file; it is read on another thread, by one
-    /// request for all.
+    /// What is in the file now. It costs one look at the file, on the thread of whoever asks; it is read
+    /// on a thread of Tokio's for what blocks, by one request for all.
     pub(super) async fn entries(&self, now: SystemTime) -> Found {
         if let Some(found) = self.known() {
             return found;
@@ -168,8 +124,8 @@ impl Watched {
     }
 
     fn parsed(&self) -> Found {
-        let text = content(&self.0.path).map_err(Arc::new)?;
-        Ok(Arc::new(Entries::parse(&text)))
+        let bytes = content(&self.0.path).map_err(Arc::new)?;
+        Ok(Arc::new(Entries::parse(&bytes)))
     }
 
     /// Says what is new, and says it once.
@@ -186,16 +142,8 @@ impl Watched {
             (Some(Ok(before)), Ok(now)) if before == now => {}
             (_, Ok(now)) => {
                 info!(%path, "users: {} can log in", now.len());
-                for skipped in &now.skipped {
-                    let (line, why) = (skipped.line, skipped.why);
-                    match &skipped.user {
-                        Some(user) => warn!(
-                            %path,
-                            "line {line}: {user:?} cannot log in, since {why}; set the password anew with \
-                             `registry htpasswd -B FILE USER`"
-                        ),
-                        None => warn!(%path, "line {line} is skipped, since {why}"),
-                    }
+                for skipped in now.skipped() {
+                    warn!(%path, "{skipped}");
                 }
             }
         }
@@ -215,8 +163,9 @@ fn is_less(before: Option<&Found>, now: &Found) -> bool {
     }
 }
 
-/// The text of a file. What is not UTF-8 becomes U+FFFD: no hash has it, and no name may.
-fn content(path: &Path) -> io::Result<String> {
+/// What a file holds, if it is one.
+pub(super) fn content(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe could wait without end.
     if !fs::metadata(path)?.is_file() {
         let message = "it is no file; name one that can be read more than once";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
@@ -229,11 +178,13 @@ fn content(path: &Path) -> io::Result<String> {
         let message = "it has more than 64 MiB";
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use registry_core::{Clock as _, SystemClock};
     use tempfile::TempDir;
 
@@ -241,18 +192,21 @@ mod tests {
 
     const ADA: &str = "ada:$2y$04$Ec70Eapqhnj89kzthBmKLeyQLBFn9hj5iDh83R9vJY2/N3W2v8pS2\n";
 
-    fn file(text: &str) -> (TempDir, Watched) {
+    /// A file, and a time before it was written: whatever is measured by it is new, however slow the
+    /// machine is.
+    fn file(text: &str) -> (TempDir, Watched, SystemTime) {
+        let now = SystemClock.now();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users");
         fs::write(&path, text).unwrap();
-        (folder, Watched::new(path))
+        (folder, Watched::new(path), now)
     }
 
     #[test]
     fn a_file_that_is_being_written_is_waited_for() {
-        let (_folder, watched) = file("");
+        let (_folder, watched, now) = file("");
         let mut pauses = 0;
-        let found = watched.read_between(SystemClock.now(), || {
+        let found = watched.read_between(now, || {
             pauses += 1;
             if pauses < 3 {
                 // Byte by byte, as it were.
@@ -273,8 +227,7 @@ mod tests {
 
     #[test]
     fn whoever_is_missing_is_waited_for_longer() {
-        let now = SystemClock.now();
-        let (_folder, watched) = file(ADA);
+        let (_folder, watched, now) = file(ADA);
         watched.read_between(now, || {}).unwrap();
         for (rest, users) in [(3, 1), (u32::MAX, 0)] {
             fs::write(watched.path(), "").unwrap();
@@ -292,9 +245,9 @@ mod tests {
 
     #[test]
     fn a_file_that_is_written_for_ever_is_read_all_the_same() {
-        let (_folder, watched) = file(ADA);
+        let (_folder, watched, now) = file(ADA);
         let mut text = ADA.to_owned();
-        let found = watched.read_between(SystemClock.now(), || {
+        let found = watched.read_between(now, || {
             text.push_str("#\n");
             fs::write(watched.path(), &text).unwrap();
         });
@@ -304,22 +257,22 @@ mod tests {
 
     #[test]
     fn what_is_not_there_at_the_start_is_not_waited_for() {
-        let (folder, watched) = file(ADA);
+        let (folder, watched, now) = file(ADA);
         fs::remove_file(watched.path()).unwrap();
         let never = || panic!("it was waited for");
-        watched.read_between(SystemClock.now(), never).unwrap_err();
+        watched.read_between(now, never).unwrap_err();
         let folder = Watched::new(folder.path().to_owned());
-        folder.read_between(SystemClock.now(), never).unwrap_err();
+        folder.read_between(now, never).unwrap_err();
     }
 
     #[test]
     fn what_is_no_file_or_too_much_of_one_is_not_read() {
-        let (folder, watched) = file("");
+        let (folder, watched, now) = file("");
         let pipe = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         assert!(made.unwrap().success());
         for path in [pipe, "/dev/zero".into(), folder.path().to_owned()] {
-            let error = Watched::new(path).read(SystemClock.now()).unwrap_err();
+            let error = Watched::new(path).read(now).unwrap_err();
             assert!(error.to_string().contains("it is no file"), "{error}");
         }
         File::options()
@@ -328,7 +281,7 @@ mod tests {
             .unwrap()
             .set_len(LARGEST + 1)
             .unwrap();
-        let error = watched.read(SystemClock.now()).unwrap_err();
+        let error = watched.read(now).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
     }
 }

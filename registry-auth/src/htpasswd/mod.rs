@@ -12,17 +12,26 @@
 //! a second where a user is missing that was there before; at most a second.
 //! While it cannot be read nobody is let in (503), and the log says why.
 //!
+//! That look is one call of the operating system (`stat`) on the thread that serves the request, a few
+//! microseconds where the file is local. On a volume of the network that hangs, it hangs, and with it the
+//! thread and the requests that wait for it; keep the file on a local one. It is not looked at only every
+//! so often, since what was removed must be refused at once.
+//!
 //! # Cost
 //!
 //! A bcrypt hash takes a twentieth of a second to verify at cost 10, on purpose. A credential is verified
 //! once: that it was right is remembered for [`REMEMBERED`] after it was shown last, under a keyed hash of
-//! it, for as long as the user's entry stays what it was; that it was wrong, as well. Verification runs on
-//! threads of its own, as many at a time as there are processors but one; requests of one address that
-//! show the same credential wait for one verification. Addresses take turns, so that one that asks
-//! for much holds up itself. A client that leaves gives up its place.
+//! it, for as long as the user's entry stays what it was; that it was wrong, as well. As many as were shown
+//! last are remembered. Verification, like the reading of the file, runs on the threads that Tokio keeps for
+//! what blocks, as many at a time as there are processors but one; requests of one address that show the same
+//! credential wait for one verification. Addresses take turns, so that one that asks for much holds up itself.
+//! A client that leaves gives up its place.
 //!
 //! A wrong password and an unknown user cost as much as the dearest hash of the file. Hashes of a cost above
 //! 17 let nobody in.
+//!
+//! The hashes of the file are kept in memory. Neither they nor passwords are ever shown: not in the log, not
+//! in an error, not by `Debug`.
 //!
 //! Whoever guesses is slowed down: see [`AuthError::Throttled`]. A credential that the same address showed
 //! before, and whose answer is remembered, is never held up and counts for nothing: a program with an old
@@ -37,6 +46,10 @@
 mod edit;
 mod entries;
 mod file;
+mod hash;
+mod known;
+mod line;
+mod look;
 mod turns;
 mod verified;
 
@@ -49,15 +62,18 @@ use std::{
 use async_trait::async_trait;
 use registry_core::{
     Clock, Entropy, SystemClock, SystemEntropy,
-    access::{Access, AuthError, AuthRequest, Authenticator, Challenge, Credentials, Principal},
+    access::{
+        Access, AuthError, AuthRequest, Authenticator, Challenge, ClientNetwork, Credentials,
+        Principal,
+    },
 };
 
-pub use self::edit::{DEFAULT_COST, EditError, HtpasswdFile, hash};
-use self::{
-    file::Watched,
-    verified::{Shown, Verified},
+pub use self::{
+    edit::{EditError, Entry, HtpasswdFile},
+    entries::Skipped,
+    hash::DEFAULT_COST,
 };
-use crate::attempts::network;
+use self::{file::Watched, known::Shown, verified::Verified};
 
 /// How long a credential is remembered: one that was right, after it was shown last; one that was wrong,
 /// after it was looked at.
@@ -77,6 +93,11 @@ pub const SETTLING: Duration = Duration::from_millis(20);
 ///     RegistryService::new(registry).authenticator(users)
 /// }
 /// ```
+///
+/// # Panics
+///
+/// [`authenticate`](Authenticator::authenticate) panics outside of a Tokio runtime, whose threads for what
+/// blocks it needs.
 #[derive(Debug)]
 pub struct Htpasswd {
     realm: String,
@@ -97,13 +118,10 @@ impl Htpasswd {
         }
     }
 
-    /// Takes the time from `clock`.
+    /// Where the time comes from. Default: the system's clock.
     #[must_use]
-    pub fn clock(self, clock: impl Clock) -> Self {
-        Self {
-            clock: Arc::new(clock),
-            ..self
-        }
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// The file.
@@ -111,14 +129,29 @@ impl Htpasswd {
         self.file.path()
     }
 
-    /// How many users of the file can come in. Reads it, where that is not done.
+    /// Who can come in by the file, and who cannot although it names them. Reads it, where that is not
+    /// done, on this thread: where the file was just changed that takes up to a second.
     ///
     /// # Errors
     ///
     /// Why it cannot be read.
-    pub fn users(&self) -> Result<usize, Arc<std::io::Error>> {
-        Ok(self.file.read(self.clock.now())?.len())
+    pub fn users(&self) -> Result<Users, Arc<std::io::Error>> {
+        let entries = self.file.read(self.clock.now())?;
+        Ok(Users {
+            count: entries.len(),
+            skipped: entries.skipped().to_vec(),
+        })
     }
+}
+
+/// What a file says of users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Users {
+    /// How many can come in.
+    pub count: usize,
+    /// The lines that let nobody in.
+    pub skipped: Vec<Skipped>,
 }
 
 #[async_trait]
@@ -135,12 +168,12 @@ impl Authenticator for Htpasswd {
         let entries = self.file.entries(self.clock.now()).await;
         let entries = entries.map_err(|error| AuthError::Unavailable(error.into()))?;
         let known = entries.hash(user);
-        let hash = known.map_or_else(|| entries.nobody(), Arc::clone);
+        let hash = known.map_or_else(|| entries.nobody(), Clone::clone);
         let client = request.client.or(request.peer.map(|peer| peer.ip()));
         let shown = Shown {
             user,
             password,
-            who: client.map(network),
+            who: client.map(ClientNetwork::of),
             dearest: entries.dearest(),
             hash,
             known: known.is_some(),

@@ -6,10 +6,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use registry_core::access::ClientNetwork;
 use tokio::sync::oneshot;
 
 /// How many of one address may wait.
@@ -19,7 +19,7 @@ const WAITING_OF_ONE: usize = 256;
 const WAITING: usize = 4096;
 
 /// Who asks: what counts as one address, or nobody that is known.
-pub(super) type Who = Option<IpAddr>;
+pub(super) type Who = Option<ClientNetwork>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Turns(Arc<Mutex<Line>>);
@@ -170,7 +170,7 @@ mod tests {
     type Waiting = Pin<Box<dyn Future<Output = Result<Turn, Busy>>>>;
 
     fn who(number: u8) -> Who {
-        Some([192, 0, 2, number].into())
+        Some(ClientNetwork::of([192, 0, 2, number].into()))
     }
 
     /// Somebody who stands in line, or was turned away at once.

@@ -3,10 +3,10 @@
 use std::{
     cmp::Reverse,
     collections::{HashMap, VecDeque},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
 };
 
-use registry_auth::network;
+use registry_core::access::ClientNetwork;
 use tokio::task::JoinHandle;
 use tracing::debug;
 
@@ -23,7 +23,7 @@ pub(super) struct Handshakes {
 #[derive(Debug)]
 struct Handshake {
     task: JoinHandle<()>,
-    from: Option<IpAddr>,
+    from: Option<ClientNetwork>,
 }
 
 impl Handshakes {
@@ -51,7 +51,8 @@ impl Handshakes {
         if self.begun.len() >= self.most {
             self.cut_one().await;
         }
-        let (task, from) = (tokio::spawn(handshake), peer.map(|peer| network(peer.ip())));
+        let from = peer.map(|peer| ClientNetwork::of(peer.ip()));
+        let task = tokio::spawn(handshake);
         self.begun.push_back(Handshake { task, from });
     }
 
@@ -65,6 +66,7 @@ impl Handshakes {
         task.abort();
         // It ends at once: it does nothing that cannot be left.
         drop(task.await);
+        let from = from.map(ClientNetwork::address);
         debug!(?from, "a handshake was cut, since so many are under way");
         true
     }

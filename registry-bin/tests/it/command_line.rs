@@ -257,7 +257,7 @@ fn a_configuration_is_shown_and_checked() {
     let (status, shown, told) = run(&["--check", file]);
     assert_eq!((status, shown.as_str()), (Some(0), ""), "{told}");
     assert!(
-        told.contains("c.yml:2: auth.htpasswd.path: cannot be read: "),
+        told.contains("c.yml:2: auth.htpasswd.path: ") && told.contains("users cannot be read: "),
         "{told}"
     );
     fs::write(&users, "").unwrap();

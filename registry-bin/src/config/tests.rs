@@ -6,6 +6,7 @@ use super::{
     Config, ConfigError, Driver, Environment, Listen, Origin, Resolved, Source, environment,
     resolve::{ROOT_WITH_A_FILE, config},
     schema::{Node, ROOT, Setting},
+    source::Reading,
     tree::{Tree, join},
 };
 
@@ -31,7 +32,7 @@ pub(super) fn load(file: Option<&str>, variables: &str) -> Result<Config, String
             Some(text) => Tree::of_file(text, Origin::File("c.yml".into(), None))?,
             None => Tree::empty(),
         };
-        let warnings = environment::apply(&mut tree, environment.variables())?;
+        let warnings = environment::apply(&mut tree, environment.variables(), Reading::First)?;
         config(source, warnings, &tree, &environment)
     };
     load().map_err(|error: ConfigError| error.to_string())

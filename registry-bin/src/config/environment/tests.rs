@@ -13,7 +13,7 @@ fn applied(variables: &str) -> Result<(Value, Vec<String>), String> {
         let (name, value) = line.split_once('=').expect("each row is NAME=value");
         (name.to_owned(), value.to_owned())
     });
-    match apply(&mut tree, variables) {
+    match apply(&mut tree, variables, Reading::First) {
         Ok(warnings) => Ok((tree.root, warnings)),
         Err(error) => Err(error.to_string()),
     }

@@ -76,10 +76,10 @@ fn run(
         // Whoever reads that it listens may signal at once.
         let (signals, hangups) = (Signals::catch()?, Hangups::catch()?);
         let mut around = Surroundings::new(listener, signals);
-        announce::listening(&around.listener, debug.as_ref(), config);
+        announce::listening(&around.listener, debug.as_ref(), config, &environment);
         around.debug = debug;
-        around.notifier = Notifier::of(&environment);
-        around.watchdog = Watchdog::of(&environment);
+        around.notifier = Notifier::find(&environment);
+        around.watchdog = Watchdog::find(&environment);
         let reloads = assemble::reloads(config, &registry, logs, environment);
         around.reloads = Some((reloads, hangups));
         serve::until_signalled(registry, config, around).await

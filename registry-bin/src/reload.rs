@@ -118,7 +118,7 @@ mod tests {
             .set_read_timeout(Some(Duration::from_secs(60)))
             .expect("it is a time");
         let variable = (OsString::from("NOTIFY_SOCKET"), path.into_os_string());
-        let notifier = Notifier::of(&Environment::new([variable]));
+        let notifier = Notifier::find(&Environment::new([variable]));
 
         let (ran, mut runs) = mpsc::unbounded_channel();
         let mut reloads = Reloads::new();

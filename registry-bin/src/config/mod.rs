@@ -224,7 +224,7 @@ pub struct Http {
     /// `draintimeout`: how long requests under way may take after a signal; 0s cuts them.
     /// Default: 5s.
     pub drain: Duration,
-    /// `headers`: added to each answer. Default: none.
+    /// `headers`: added to each answer that does not have them. Default: none.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `trustedproxies`, ours: whose forwarded headers count. Default: nobody's.
     pub trusted: TrustedPeers,

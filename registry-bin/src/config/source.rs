@@ -66,7 +66,7 @@ impl Source {
                 format!("cannot be read: {error}{remedy}"),
             )
         })?;
-        Tree::of_file(&text, origin)
+        Tree::parse(&text, origin)
     }
 
     fn path(&self) -> Option<&PathBuf> {

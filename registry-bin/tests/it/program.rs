@@ -94,8 +94,8 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program was built");
-        let log = Stream::of(child.stderr.take().expect("it is piped"));
-        let printed = Stream::of(child.stdout.take().expect("it is piped"));
+        let log = Stream::read(child.stderr.take().expect("it is piped"));
+        let printed = Stream::read(child.stdout.take().expect("it is piped"));
         let mut program = Self {
             child,
             log,
@@ -189,7 +189,7 @@ struct State {
 }
 
 impl Stream {
-    fn of(stream: impl Read + Send + 'static) -> Arc<Self> {
+    fn read(stream: impl Read + Send + 'static) -> Arc<Self> {
         let said = Arc::new(Self {
             state: Mutex::default(),
             more: Condvar::new(),

@@ -248,7 +248,7 @@ pub enum TlsError {
         message: String,
     },
     /// The operating system does not play along.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     /// A setting is not what it must be.
     #[error("{0}")]

@@ -311,5 +311,8 @@ fn where_it_cannot_start_it_says_why() {
         let log = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{log}");
         assert!(log.contains(told), "{log}");
+        // The cause is said once, behind what to do.
+        assert_eq!(log.matches("(os error ").count(), 1, "{log}");
+        assert!(log.contains("\n  because: "), "{log}");
     }
 }

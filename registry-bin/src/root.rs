@@ -92,7 +92,7 @@ impl Root {
         line.query = request.uri().query();
         let bytes = response.body().len().unwrap_or_default();
         log.write(
-            &line.of_request(request.version(), request.headers()),
+            &line.with_request(request.version(), request.headers()),
             bytes,
         );
     }

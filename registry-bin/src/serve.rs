@@ -211,6 +211,10 @@ impl<L: hyper::Listener> hyper::Listener for Lent<'_, L> {
     fn client_certificate(&self, connection: &Self::Connection) -> Option<Bytes> {
         self.0.client_certificate(connection)
     }
+
+    fn is_encrypted(&self) -> bool {
+        self.0.is_encrypted()
+    }
 }
 
 async fn purge_uploads(engine: &Engine, settings: UploadPurging) {

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use registry_core::server::hyper::Listener;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
@@ -59,6 +60,14 @@ impl Listener for SocketListener {
 
     async fn accept(&mut self) -> io::Result<(Self::Connection, Option<SocketAddr>)> {
         Listener::accept(&mut self.listener).await
+    }
+
+    fn client_certificate(&self, connection: &Self::Connection) -> Option<Bytes> {
+        self.listener.client_certificate(connection)
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.listener.is_encrypted()
     }
 }
 

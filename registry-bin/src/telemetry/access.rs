@@ -171,7 +171,7 @@ impl<'a> AccessLine<'a> {
     fn combined(&self) -> [String; 2] {
         let client = self.client.map(|ip| ip.to_string());
         let client = client.as_deref().unwrap_or("-");
-        let time = Utc::of(self.at).common_log();
+        let time = Utc::from(self.at).common_log();
         let (user, status) = (Escaped(self.user), self.status);
         let query = self.query.map(shown).unwrap_or_default();
         let request = format!("{} {}{query} {}", self.method, self.path, self.version);

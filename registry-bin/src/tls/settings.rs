@@ -145,9 +145,7 @@ impl Acceptor {
                 let identity = Arc::clone(identity);
                 // Looking at files may wait, on a volume of the network.
                 let looked = tokio::task::spawn_blocking(move || identity.watch()).await;
-                if let Err(panicked) = looked.map_err(JoinError::try_into_panic)
-                    && let Ok(panicked) = panicked
-                {
+                if let Err(Ok(panicked)) = looked.map_err(JoinError::try_into_panic) {
                     resume_unwind(panicked);
                 }
             },

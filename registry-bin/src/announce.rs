@@ -5,8 +5,8 @@ use tracing::{info, warn};
 use crate::{
     cli,
     config::{
-        Certificate, ClientAuth, Config, Driver, Htpasswd, Http, Indexes, References, Storage,
-        StorageHealth, Tls, TlsVersion, Validation, display_duration,
+        Certificate, ClientAuth, Config, Driver, Environment, Htpasswd, Http, Indexes, References,
+        Storage, StorageHealth, Tls, TlsVersion, Validation, display_duration,
     },
     listen::Listener,
     warnings::{self, Exposure},
@@ -24,8 +24,13 @@ pub fn configuration(config: &Config) {
 }
 
 /// Says where clients connect, once they can, and what of all that is unusual or dangerous.
-pub fn listening(listener: &Listener, debug: Option<&Listener>, config: &Config) {
-    for warning in warnings::of(&exposure(listener, debug, config)) {
+pub fn listening(
+    listener: &Listener,
+    debug: Option<&Listener>,
+    config: &Config,
+    environment: &Environment,
+) {
+    for warning in warnings::find(&exposure(listener, debug, config, environment)) {
         warn!("{warning}");
     }
     if let Some(listener) = debug {
@@ -38,7 +43,12 @@ pub fn listening(listener: &Listener, debug: Option<&Listener>, config: &Config)
     );
 }
 
-fn exposure(listener: &Listener, debug: Option<&Listener>, config: &Config) -> Exposure {
+fn exposure(
+    listener: &Listener,
+    debug: Option<&Listener>,
+    config: &Config,
+    environment: &Environment,
+) -> Exposure {
     let directory = match &config.storage.driver {
         Driver::Filesystem { root, .. } => Some(root.clone()),
         Driver::Inmemory => None,
@@ -51,10 +61,7 @@ fn exposure(listener: &Listener, debug: Option<&Listener>, config: &Config) -> E
         deletes: config.storage.deletes,
         read_only: config.storage.read_only,
         directory,
-        temporary: std::env::var_os("TMPDIR").map(Into::into),
-        random_secret: config.http.secret.is_none(),
-        // The drivers there are keep the state of uploads in the storage itself.
-        shared: false,
+        temporary: environment.value("TMPDIR").map(Into::into),
         trusts_everybody: config.http.trusted.trusts_everybody(),
     }
 }

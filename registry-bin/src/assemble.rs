@@ -1,6 +1,6 @@
 //! The one place where stores, engine, layers and HTTP meet: what a configuration is made of.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use registry_auth::htpasswd::Htpasswd;
 use registry_core::{
@@ -15,12 +15,12 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     config::{
-        Class, Config, ConfigError, Driver, Environment, Indexes, References, UploadPurging,
+        Again, Class, Config, ConfigError, Driver, Environment, Indexes, References, UploadPurging,
         Validation,
     },
     failure::Failure,
     health::Health,
-    reload::Reloads,
+    reload::{ReloadError, Reloaded, Reloads},
     requests,
     root::Root,
     telemetry::{self, AccessLog, Logs},
@@ -88,13 +88,13 @@ pub fn registry(config: &Config, log: Option<AccessLog>) -> Result<Assembled, Fa
     })
 }
 
-/// What SIGHUP has read again: the files of the logs, the certificates, and the levels of the log.
+/// What SIGHUP has read again: the files of the logs, the certificates, the authorities of clients,
+/// and the levels of the log.
 /// (The users of an htpasswd file are read again by themselves.)
 pub fn reloads(
     config: &Config,
     registry: &Assembled,
     logs: &Logs,
-    file: Option<PathBuf>,
     environment: Environment,
 ) -> Reloads {
     let mut reloads = Reloads::new();
@@ -103,25 +103,53 @@ pub fn reloads(
         let logs = logs.clone();
         reloads.add("log files", move || {
             let logs = logs.clone();
-            async move { Ok(spawn_blocking(move || logs.reopen()).await??) }
+            off_the_reactor(move || {
+                logs.reopen()?;
+                Ok(Reloaded::Again)
+            })
         });
     }
     if let Some(tls) = registry.tls.clone() {
         reloads.add("TLS certificates", move || {
             let tls = tls.clone();
-            async move {
-                // Looking at files may wait, on a volume of the network.
-                Ok(spawn_blocking(move || tls.reload(true)).await?)
-            }
+            off_the_reactor(move || Ok(tls.reload()?))
         });
     }
-    let switch = Arc::new(logs.levels());
+    let authorities = config
+        .http
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.clients.as_ref());
+    if let Some(tls) = registry.tls.clone().filter(|_| authorities.is_some()) {
+        reloads.add("authorities of clients", move || {
+            let tls = tls.clone();
+            off_the_reactor(move || {
+                tls.reload_authorities()?;
+                Ok(Reloaded::Again)
+            })
+        });
+    }
+    let (switch, environment) = (Arc::new(logs.levels()), Arc::new(environment));
+    let source = config.source.clone();
     reloads.add("log levels", move || {
-        let (switch, file) = (Arc::clone(&switch), file.clone());
-        let config = Config::load(file, &environment);
-        async move { Ok(switch.set(telemetry::levels(&config?.log))?) }
+        let (switch, environment) = (Arc::clone(&switch), Arc::clone(&environment));
+        let source = source.clone();
+        off_the_reactor(move || match Config::load_again(source, &environment)? {
+            Again::Config(config) => {
+                switch.set(telemetry::levels(&config.log))?;
+                Ok(Reloaded::Again)
+            }
+            Again::Never(why) => Ok(Reloaded::Otherwise(why)),
+        })
     });
     reloads
+}
+
+/// Does what waits for files, which on a volume of the network may be long.
+async fn off_the_reactor(
+    step: impl FnOnce() -> Result<Reloaded, ReloadError> + Send + 'static,
+) -> Result<Reloaded, ReloadError> {
+    spawn_blocking(step).await?
 }
 
 /// What encrypts connections, from the files that the configuration names.
@@ -132,7 +160,7 @@ fn tls(config: &Config) -> Result<Option<Acceptor>, ConfigError> {
     let acceptor = Acceptor::new(tls, config.http.http2);
     acceptor
         .map(Some)
-        .map_err(|error| error.of(tls, &config.resolved))
+        .map_err(|error| error.in_configuration(tls, &config.resolved))
 }
 
 fn engine(config: &Config) -> Result<Engine, Failure> {

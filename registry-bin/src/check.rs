@@ -63,7 +63,7 @@ pub fn files(config: &Config) -> Result<(), ConfigError> {
             readable("http.tls.clientcas", authority);
         }
         if all_readable && let Err(error) = Acceptor::look(tls, config.http.http2) {
-            problems.push(error.of(tls, &config.resolved));
+            problems.push(error.in_configuration(tls, &config.resolved));
         }
     }
     let access_file = config.log.access.and(config.log.access_file.as_ref());

@@ -1,6 +1,6 @@
 //! The command line: one definition, of which help, completions and the manual page are made.
 
-use std::{ffi::OsString, io, path::PathBuf};
+use std::{ffi::OsString, fmt, io, path::PathBuf};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
@@ -101,8 +101,8 @@ impl Command {
     }
 }
 
-/// Arguments that say nothing that can be done, or ask for help or the version.
-#[derive(Debug)]
+/// Arguments that say nothing that can be done, or ask for help or the version. `Debug` shows none of
+/// them: one may be a password.
 pub struct UsageError(clap::Error);
 
 impl UsageError {
@@ -121,6 +121,12 @@ impl UsageError {
     /// When that cannot be written.
     pub fn print(&self) -> io::Result<()> {
         self.0.print()
+    }
+}
+
+impl fmt::Debug for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UsageError").field(&self.0.kind()).finish()
     }
 }
 

@@ -5,8 +5,8 @@ use std::{error::Error, fmt, io, process::ExitCode};
 use registry_core::store::StoreError;
 
 use crate::{
-    cli::UsageError, config::ConfigError, htpasswd::HtpasswdError, listen::BindError, signal::Stop,
-    systemd::PassedError, telemetry::last_words,
+    causes::causes, cli::UsageError, config::ConfigError, htpasswd::HtpasswdError,
+    listen::BindError, signal::Stop, systemd::PassedError, telemetry::last_words,
 };
 
 /// A reason to end that is not the end of the work.
@@ -42,10 +42,8 @@ impl Failure {
             return ExitCode::from(64);
         }
         let mut text = format!("registry: {self}\n");
-        let mut source = self.source();
-        while let Some(error) = source {
-            text.push_str(&format!("  because: {error}\n"));
-            source = error.source();
+        for cause in causes(self) {
+            text.push_str(&format!("  because: {cause}\n"));
         }
         last_words(text);
         ExitCode::from(match self {
@@ -88,15 +86,15 @@ impl fmt::Display for Failure {
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            // What these say is said here: what is behind them is what is behind this.
+            Self::Bind(error) => error.source(),
+            Self::Config(error) => error.source(),
+            Self::Io(error) => error.source(),
+            Self::Passed(error) => error.source(),
             Self::Storage(error) => error.source(),
-            Self::Bind(_)
-            | Self::Config(_)
-            | Self::GarbageCollect
-            | Self::Htpasswd(_)
-            | Self::Io(_)
-            | Self::Passed(_)
-            | Self::Signal(_)
-            | Self::Usage(_) => None,
+            // It says its cause itself.
+            Self::Htpasswd(_) => None,
+            Self::GarbageCollect | Self::Signal(_) | Self::Usage(_) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod announce;
 pub mod assemble;
+mod causes;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod root;
 pub mod scheduler;
 pub mod serve;
 pub mod signal;
+pub mod supervise;
 pub mod systemd;
 pub mod telemetry;
 pub mod tls;

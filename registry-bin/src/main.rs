@@ -44,10 +44,10 @@ fn serve(file: Option<PathBuf>) -> Result<(), Failure> {
     // Before there are threads: it changes the environment.
     let passed = Passed::take()?;
     let environment = Environment::new(env::vars_os());
-    let config = Config::load(file.clone(), &environment)?;
+    let config = Config::load(file, &environment)?;
     let logs = telemetry::start(&config)?;
     announce::configuration(&config);
-    let done = run(&config, &logs, passed, file, environment);
+    let done = run(&config, &logs, passed, environment);
     logs.flush();
     done
 }
@@ -56,28 +56,31 @@ fn run(
     config: &Config,
     logs: &Logs,
     passed: Passed,
-    file: Option<PathBuf>,
     environment: Environment,
 ) -> Result<(), Failure> {
     let runtime = serve::runtime(config)?;
     let done = runtime.block_on(async {
         let registry = assemble::registry(config, logs.access())?;
-        let listener = Listener::of(passed.http, &config.http.listen, "http.addr").await?;
+        let listener =
+            Listener::take_or_bind(passed.http, &config.http.listen, "http.addr").await?;
         let debug = match (passed.debug, &config.http.debug) {
             (None, None) => None,
             (passed, address) => {
                 let address = address.clone().unwrap_or_default();
-                Some(Listener::of(passed, &Listen::Tcp(address), "http.debug.addr").await?)
+                Some(
+                    Listener::take_or_bind(passed, &Listen::Tcp(address), "http.debug.addr")
+                        .await?,
+                )
             }
         };
         // Whoever reads that it listens may signal at once.
         let (signals, hangups) = (Signals::catch()?, Hangups::catch()?);
         let mut around = Surroundings::new(listener, signals);
-        announce::listening(&around.listener, debug.as_ref(), config);
+        announce::listening(&around.listener, debug.as_ref(), config, &environment);
         around.debug = debug;
-        around.notifier = Notifier::of(&environment);
-        around.watchdog = Watchdog::of(&environment);
-        let reloads = assemble::reloads(config, &registry, logs, file, environment);
+        around.notifier = Notifier::find(&environment);
+        around.watchdog = Watchdog::find(&environment);
+        let reloads = assemble::reloads(config, &registry, logs, environment);
         around.reloads = Some((reloads, hangups));
         serve::until_signalled(registry, config, around).await
     });

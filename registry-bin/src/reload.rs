@@ -1,17 +1,27 @@
 //! SIGHUP: what can be read again while the registry serves is read again.
 
-use std::{error::Error, fmt, io, iter::successors};
+use std::{error::Error, fmt, io};
 
 use futures_core::future::BoxFuture;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 
-use crate::systemd::Notifier;
+use crate::{causes, systemd::Notifier};
 
 /// Why something could not be read again.
 pub type ReloadError = Box<dyn Error + Send + Sync>;
 
-type Step = Box<dyn FnMut() -> BoxFuture<'static, Result<(), ReloadError>> + Send>;
+/// What came of reading something again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reloaded {
+    /// It holds now.
+    Again,
+    /// It is not read at once, or not at all, and nothing is wrong: so much is to be said of it.
+    Otherwise(String),
+}
+
+type Step = Box<dyn FnMut() -> BoxFuture<'static, Result<Reloaded, ReloadError>> + Send>;
 
 /// SIGHUP, from now on caught: before, it ends the process.
 #[derive(Debug)]
@@ -46,13 +56,13 @@ impl Reloads {
     /// Adds something. When `step` fails, what it had read before must go on to hold.
     pub fn add<F>(&mut self, what: &'static str, mut step: impl FnMut() -> F + Send + 'static)
     where
-        F: Future<Output = Result<(), ReloadError>> + Send + 'static,
+        F: Future<Output = Result<Reloaded, ReloadError>> + Send + 'static,
     {
         self.0.push((what, Box::new(move || Box::pin(step()))));
     }
 
     /// Reads everything again on each SIGHUP, and tells the service manager. It never returns.
-    pub async fn run(mut self, mut hangups: Hangups, notifier: Notifier) {
+    pub async fn run(&mut self, hangups: &mut Hangups, notifier: &Notifier) {
         loop {
             hangups.next().await;
             notifier.reloading();
@@ -66,15 +76,12 @@ impl Reloads {
         info!("SIGHUP: reading again what can be");
         for (what, step) in &mut self.0 {
             match step().await {
-                Ok(()) => info!("{what}: read again"),
-                Err(failed) => {
-                    let causes = successors(failed.source(), |cause| (*cause).source());
-                    let causes: Vec<_> = causes.map(ToString::to_string).collect();
-                    error!(
-                        causes = causes.join(": "),
-                        "{what}: could not be read again, what held before goes on to hold: {failed}"
-                    );
-                }
+                Ok(Reloaded::Again) => info!("{what}: read again"),
+                Ok(Reloaded::Otherwise(said)) => info!("{what}: {said}"),
+                Err(failed) => error!(
+                    causes = causes::causes_on_a_line(&*failed),
+                    "{what}: could not be read again, what held before goes on to hold: {failed}"
+                ),
             }
         }
     }
@@ -108,10 +115,10 @@ mod tests {
         let path = directory.path().join("notify");
         let manager = UnixDatagram::bind(&path).expect("the directory can be written");
         manager
-            .set_read_timeout(Some(Duration::from_secs(10)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .expect("it is a time");
         let variable = (OsString::from("NOTIFY_SOCKET"), path.into_os_string());
-        let notifier = Notifier::of(&Environment::new([variable]));
+        let notifier = Notifier::find(&Environment::new([variable]));
 
         let (ran, mut runs) = mpsc::unbounded_channel();
         let mut reloads = Reloads::new();
@@ -120,12 +127,16 @@ mod tests {
             reloads.add(what, move || {
                 ran.send(what).expect("the test listens");
                 let failed = || ReloadError::from("it is gone");
-                ready(if fails { Err(failed()) } else { Ok(()) })
+                ready(if fails {
+                    Err(failed())
+                } else {
+                    Ok(Reloaded::Again)
+                })
             });
         }
         assert_eq!(format!("{reloads:?}"), r#"["certificate", "users"]"#);
-        let hangups = Hangups::catch().expect("it can be caught");
-        let running = tokio::spawn(reloads.run(hangups, notifier));
+        let mut hangups = Hangups::catch().expect("it can be caught");
+        let running = tokio::spawn(async move { reloads.run(&mut hangups, &notifier).await });
         for _ in 0..2 {
             let own = process::id().to_string();
             let sent = Command::new("kill").args(["-s", "HUP", &own]).status();

@@ -1,12 +1,13 @@
 //! What requests leave in the logs.
 
-use std::error::Error as _;
-
 use http::{StatusCode, header::AUTHORIZATION};
 use registry_core::{Clock, SystemClock, server::Exchange};
 use tracing::{debug, error, info};
 
-use crate::telemetry::{AccessLine, AccessLog};
+use crate::{
+    causes,
+    telemetry::{AccessLine, AccessLog},
+};
 
 /// What is said in the application log: of what was this registry's fault, all that is known; of logins
 /// that failed, where from; of everything else, something at the level `debug` alone.
@@ -24,9 +25,7 @@ pub(crate) fn told(exchange: &Exchange<'_>) {
         );
         return;
     };
-    let causes = std::iter::successors(failed.source(), |error| (*error).source());
-    let causes: Vec<_> = causes.map(ToString::to_string).collect();
-    let causes = (!causes.is_empty()).then(|| causes.join(": "));
+    let causes = causes::causes_on_a_line(failed);
     if exchange.status.is_server_error() {
         error!(request, method, path, status, causes, "{failed}");
     } else if is_failed_login(exchange) {
@@ -60,6 +59,6 @@ pub(crate) fn logged(exchange: &Exchange<'_>, log: &AccessLog) -> Box<dyn FnOnce
     line.user = context.principal.name.as_deref();
     line.took = Some(exchange.took);
     line.request_id = context.request_id.as_deref();
-    let begun = log.begin(&line.of_request(exchange.version, exchange.headers));
+    let begun = log.begin(&line.with_request(exchange.version, exchange.headers));
     Box::new(move |sent| begun.end(sent))
 }

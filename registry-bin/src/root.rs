@@ -1,6 +1,7 @@
 //! What is answered outside of `/v2`: whether the registry is alive, and what is not there.
 
 use std::{
+    collections::HashSet,
     convert::Infallible,
     future::{Ready, ready},
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use http::{
-    HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE},
 };
 use registry_core::{Clock, Context, Error, SystemClock, protocol::failure, server::Body};
@@ -35,7 +36,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// Adds `headers` to each answer, and logs each request, if there is a log.
+    /// Adds `headers` to each answer that does not have them, and logs each request, if there is a log.
     pub fn new(
         headers: &[(HeaderName, HeaderValue)],
         log: Option<AccessLog>,
@@ -68,10 +69,16 @@ impl Root {
         if let Some(Ok(id)) = id.map(HeaderValue::from_str) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
-        for (name, value) in &*self.headers {
-            response.headers_mut().append(name, value.clone());
-        }
+        self.add_headers(response.headers_mut());
         response
+    }
+
+    /// As in the API: what an answer has stays what it is, and several of one name all come in.
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        let own: HashSet<_> = headers.keys().cloned().collect();
+        for (name, value) in self.headers.iter().filter(|(name, _)| !own.contains(name)) {
+            headers.append(name, value.clone());
+        }
     }
 
     fn log<B>(&self, request: &Request<B>, response: &Response<Body>) {
@@ -85,7 +92,7 @@ impl Root {
         line.query = request.uri().query();
         let bytes = response.body().len().unwrap_or_default();
         log.write(
-            &line.of_request(request.version(), request.headers()),
+            &line.with_request(request.version(), request.headers()),
             bytes,
         );
     }

@@ -1,11 +1,13 @@
 //! Serving: from the first connection to the last, and the signals that end it.
 
-use std::{io, sync::Arc};
+use std::{future::pending, io, net::SocketAddr, sync::Arc};
 
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
 use registry_core::{
     Engine, SystemEntropy,
     runtime::{Runtime, TokioRuntime},
-    server::hyper::Server,
+    server::hyper::{self, Server},
 };
 use tokio::{runtime, sync::oneshot};
 use tracing::{debug, info, warn};
@@ -20,6 +22,7 @@ use crate::{
     reload::{Hangups, Reloads},
     scheduler,
     signal::Signals,
+    supervise::keep_running,
     systemd::{Notifier, Watchdog},
     tls::TlsListener,
 };
@@ -100,8 +103,8 @@ pub async fn until_signalled(
                 let listener = TlsListener::new(listener, tls);
                 server.serve(listener, service, end).await
             }
-            (Listener::Unix(listener, _file), None) => server.serve(listener, service, end).await,
-            (Listener::Unix(listener, _file), Some(tls)) => {
+            (Listener::Unix(listener), None) => server.serve(listener, service, end).await,
+            (Listener::Unix(listener), Some(tls)) => {
                 let listener = TlsListener::new(listener, tls);
                 server.serve(listener, service, end).await
             }
@@ -131,44 +134,92 @@ pub async fn until_signalled(
     }
 }
 
-/// Starts what runs beside the requests.
+/// Starts what runs beside the requests, and goes on whatever becomes of it.
 fn beside(registry: &Assembled, config: &Config, around: &mut Surroundings) {
     if let Some(settings) = registry.upload_purging {
-        tokio::spawn(purge_uploads(registry.engine.clone(), settings));
+        let engine = registry.engine.clone();
+        keep("upload purging", engine, move |engine| {
+            Box::pin(purge_uploads(engine, settings))
+        });
     }
     if let Some(tls) = registry.tls.clone() {
-        tokio::spawn(async move { tls.run().await });
+        keep("TLS: looking after the certificate", tls, |tls| {
+            Box::pin(tls.run())
+        });
     }
     if let Some(check) = config.health {
-        let (health, engine) = (registry.health.clone(), registry.engine.clone());
-        let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime);
-        tokio::spawn(async move {
-            health::poll(health, check.interval, runtime, || engine.check()).await;
-        });
+        let state = (registry.health.clone(), registry.engine.clone());
+        keep(
+            "health: asking the storage",
+            state,
+            move |(health, engine)| {
+                let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime);
+                let ask = || engine.check();
+                Box::pin(health::poll(health.clone(), check.interval, runtime, ask))
+            },
+        );
     }
     if let Some(listener) = around.debug.take() {
         let service = HealthService::new(registry.health.clone());
-        tokio::spawn(async move {
-            let never = std::future::pending();
-            match listener {
-                Listener::Tcp(listener, _) => Server::new().serve(listener, service, never).await,
-                Listener::Unix(listener, _file) => {
-                    Server::new().serve(listener, service, never).await
-                }
-            }
+        keep("health: the debug address", listener, move |listener| {
+            let service = service.clone();
+            Box::pin(serve_health(listener, service))
         });
     }
-    if let Some((reloads, hangups)) = around.reloads.take() {
-        tokio::spawn(reloads.run(hangups, around.notifier.clone()));
+    if let Some(reloads) = around.reloads.take() {
+        let state = (reloads, around.notifier.clone());
+        keep("SIGHUP: reading again", state, |state| {
+            let ((reloads, hangups), notifier) = state;
+            Box::pin(reloads.run(hangups, notifier))
+        });
     }
     if let Some(watchdog) = around.watchdog.take() {
-        tokio::spawn(watchdog.keep(around.notifier.clone(), Arc::new(TokioRuntime)));
+        let notifier = around.notifier.clone();
+        keep("the watchdog", notifier, move |notifier| {
+            Box::pin(watchdog.keep(notifier.clone(), Arc::new(TokioRuntime)))
+        });
     }
 }
 
-async fn purge_uploads(engine: Engine, settings: UploadPurging) {
+fn keep<S: Send + 'static>(
+    what: &'static str,
+    state: S,
+    task: impl for<'a> FnMut(&'a mut S) -> BoxFuture<'a, ()> + Send + 'static,
+) {
+    let runtime = Arc::new(TokioRuntime);
+    tokio::spawn(async move { keep_running(what, runtime, state, task).await });
+}
+
+async fn serve_health(listener: &mut Listener, service: HealthService) {
+    let never = pending();
+    match listener {
+        Listener::Tcp(listener, _) => Server::new().serve(Lent(listener), service, never).await,
+        Listener::Unix(listener) => Server::new().serve(Lent(listener), service, never).await,
+    };
+}
+
+/// A listener that is there also after whoever serves on it.
+struct Lent<'a, L>(&'a mut L);
+
+impl<L: hyper::Listener> hyper::Listener for Lent<'_, L> {
+    type Connection = L::Connection;
+
+    async fn accept(&mut self) -> io::Result<(Self::Connection, Option<SocketAddr>)> {
+        self.0.accept().await
+    }
+
+    fn client_certificate(&self, connection: &Self::Connection) -> Option<Bytes> {
+        self.0.client_certificate(connection)
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.0.is_encrypted()
+    }
+}
+
+async fn purge_uploads(engine: &Engine, settings: UploadPurging) {
     let runtime: Arc<dyn Runtime> = Arc::new(TokioRuntime);
-    let purge = || purge_once(&engine, settings);
+    let purge = || purge_once(engine, settings);
     scheduler::every(settings.interval, runtime, &SystemEntropy, purge).await;
 }
 

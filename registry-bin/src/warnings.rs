@@ -25,16 +25,12 @@ pub struct Exposure {
     pub directory: Option<PathBuf>,
     /// The folder of temporary files, as `TMPDIR` says, beside `/tmp` and `/var/tmp`.
     pub temporary: Option<PathBuf>,
-    /// Whether `http.secret` was left to chance.
-    pub random_secret: bool,
-    /// Whether other processes may serve the same storage.
-    pub shared: bool,
     /// Whether everybody's forwarded headers count.
     pub trusts_everybody: bool,
 }
 
 /// The warnings, one a line.
-pub fn of(exposure: &Exposure) -> Vec<String> {
+pub fn find(exposure: &Exposure) -> Vec<String> {
     // An address of the wildcard is that of every interface.
     let reached = |address: IpAddr| !address.to_canonical().is_loopback();
     let public = exposure.address.is_some_and(reached);
@@ -77,12 +73,6 @@ pub fn of(exposure: &Exposure) -> Vec<String> {
              name only the addresses of your proxies in http.trustedproxies",
         );
     }
-    if exposure.random_secret && exposure.shared {
-        warnings.push(
-            "http.secret is a random one, and other processes may serve this storage: an upload \
-             that begins here cannot go on there; set the same http.secret for all",
-        );
-    }
     let mut warnings: Vec<_> = warnings.into_iter().map(str::to_owned).collect();
     warnings.extend(below_temporary(exposure));
     warnings
@@ -113,7 +103,6 @@ mod tests {
     const PLAIN: &str = "plain HTTP on an address that others reach:";
     const DEBUG: &str = "whoever reaches the debug address can take the registry out of service";
     const EVERYBODY: &str = "everybody's forwarded headers are believed";
-    const SECRET: &str = "http.secret is a random one";
 
     fn on(address: &str) -> Exposure {
         Exposure {
@@ -130,7 +119,7 @@ mod tests {
             deletes: true,
             ..on("0.0.0.0")
         };
-        let rows: [(Exposure, &[&str]); 16] = [
+        let rows: [(Exposure, &[&str]); 14] = [
             (Exposure::default(), &[]),
             (on("127.0.0.1"), &[]),
             (on("::1"), &[]),
@@ -182,24 +171,9 @@ mod tests {
                 },
                 &[EVERYBODY],
             ),
-            (
-                Exposure {
-                    random_secret: true,
-                    shared: true,
-                    ..Exposure::default()
-                },
-                &[SECRET],
-            ),
-            (
-                Exposure {
-                    random_secret: true,
-                    ..Exposure::default()
-                },
-                &[],
-            ),
         ];
         for (exposure, expected) in rows {
-            let said = of(&exposure);
+            let said = find(&exposure);
             assert_eq!(said.len(), expected.len(), "{exposure:?}: {said:#?}");
             for (line, begin) in said.iter().zip(expected) {
                 assert!(line.starts_with(begin), "{exposure:?}: {line}");
@@ -224,7 +198,7 @@ mod tests {
                 temporary: temporary.map(Into::into),
                 ..Exposure::default()
             };
-            let said = of(&exposure);
+            let said = find(&exposure);
             let expected = below.map(|folder| format!("below {folder}, "));
             assert_eq!(said.len(), usize::from(below.is_some()), "{directory}");
             let found = said.first().zip(expected);

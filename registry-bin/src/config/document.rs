@@ -14,8 +14,7 @@ use serde_saphyr::{Error, NonFiniteFloatPolicy, Spanned};
 
 use super::{schema::Node, tree::join};
 
-/// A document that is YAML.
-#[derive(Debug)]
+/// A document that is YAML. `Debug` shows nothing of it: there may be secrets in it.
 pub(super) struct Document<'a> {
     text: &'a str,
     root: Spanned<Written>,
@@ -103,6 +102,12 @@ impl<'a> Document<'a> {
     }
 }
 
+impl fmt::Debug for Document<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document").finish_non_exhaustive()
+    }
+}
+
 /// What is wrong, in words that say what to do.
 fn message(error: &Error) -> String {
     match error.without_snippet() {
@@ -162,8 +167,7 @@ impl Lines {
     }
 }
 
-/// What stands at a place.
-#[derive(Debug)]
+/// What stands at a place. It has no `Debug`: it may be a secret.
 enum Written {
     List(Vec<Spanned<Self>>),
     Map(Vec<(Spanned<String>, Spanned<Self>)>),
@@ -310,6 +314,12 @@ mod tests {
             {"http": {"host": null, "relativeurls": true, "secret": "5"}, "tags": {"maxtags": 31}}
         );
         assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn it_does_not_show_what_is_written_there() {
+        let document = Document::parse("http: {secret: hunter2}").unwrap();
+        assert_eq!(format!("{document:?}"), "Document { .. }");
     }
 
     #[test]

@@ -6,6 +6,9 @@ use std::{fmt, path::PathBuf};
 pub(super) const QUOTES: &str =
     "a text that begins with [ or { or holds `: ` needs quotes, as in '[::1]:5000'";
 
+/// What comes of reading a configuration, or a part of it.
+pub(crate) type Result<T, E = ConfigError> = std::result::Result<T, E>;
+
 /// Everything that is wrong with a configuration, so that it can be put right in one go.
 #[derive(Debug)]
 pub struct ConfigError {
@@ -29,7 +32,7 @@ impl ConfigError {
     /// # Errors
     ///
     /// The errors, as one.
-    pub fn all(errors: impl IntoIterator<Item = Self>) -> Result<(), Self> {
+    pub fn all(errors: impl IntoIterator<Item = Self>) -> Result<()> {
         let problems: Vec<_> = errors.into_iter().flat_map(|e| e.problems).collect();
         if problems.is_empty() {
             Ok(())

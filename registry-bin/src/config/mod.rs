@@ -25,6 +25,7 @@ use http::{HeaderName, HeaderValue};
 use registry_core::{access::Secret, manifest::Platform};
 
 pub(crate) use self::duration::display as display_duration;
+use self::source::Reading;
 pub use self::{
     environment::CONFIGURATION_PATH,
     error::{ConfigError, Origin},
@@ -73,11 +74,46 @@ impl Config {
     ///
     /// [`ConfigError`] with everything that is wrong.
     pub fn load(argument: Option<PathBuf>, environment: &Environment) -> Result<Self, ConfigError> {
-        let source = Source::find(argument, environment);
-        let mut tree = source.read()?;
-        let warnings = environment::apply(&mut tree, environment.variables())?;
+        Self::read(
+            Source::find(argument, environment),
+            environment,
+            Reading::First,
+        )
+    }
+
+    /// Reads a configuration again that was found at `source`. What is no regular file is not waited
+    /// for: a pipe gave what it had when it was read first.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_again(source: Source, environment: &Environment) -> Result<Again, ConfigError> {
+        if let Some(why) = source.why_once() {
+            return Ok(Again::Never(why));
+        }
+        let config = Self::read(source, environment, Reading::Again)?;
+        Ok(Again::Config(Box::new(config)))
+    }
+
+    fn read(
+        source: Source,
+        environment: &Environment,
+        reading: Reading,
+    ) -> Result<Self, ConfigError> {
+        let mut tree = source.read(reading)?;
+        let warnings = environment::apply(&mut tree, environment.variables(), reading)?;
         resolve::config(source, warnings, &tree, environment)
     }
+}
+
+/// A configuration that was to be read again.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Again {
+    /// What it is now.
+    Config(Box<Config>),
+    /// It can be read once, and was: why, for people.
+    Never(String),
 }
 
 /// How the application tells what it does.
@@ -188,7 +224,7 @@ pub struct Http {
     /// `draintimeout`: how long requests under way may take after a signal; 0s cuts them.
     /// Default: 5s.
     pub drain: Duration,
-    /// `headers`: added to each answer. Default: none.
+    /// `headers`: added to each answer that does not have them. Default: none.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `trustedproxies`, ours: whose forwarded headers count. Default: nobody's.
     pub trusted: TrustedPeers,

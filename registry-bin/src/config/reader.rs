@@ -1,6 +1,6 @@
 //! Reads typed values out of the tree, each complaint with where it was written and its key.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use registry_core::access::Secret;
 use serde::Serialize;
@@ -8,14 +8,13 @@ use serde_json::{Number, Value};
 
 use super::{
     duration::{self, Invalid},
-    error::{ConfigError, Origin, QUOTES},
+    error::{ConfigError, Origin, QUOTES, Result},
     tree::{Tree, join},
 };
 
-type Result<T> = std::result::Result<T, ConfigError>;
-
 /// A section of the tree. What is not there, or null, reads as `None` everywhere.
-#[derive(Clone, Debug)]
+/// `Debug` shows its keys, and no value: some are secrets.
+#[derive(Clone)]
 pub(crate) struct Section<'a> {
     tree: &'a Tree,
     path: String,
@@ -298,6 +297,16 @@ impl<'a> Section<'a> {
                 None => Err(self.error(key, message)),
             },
         }
+    }
+}
+
+impl fmt::Debug for Section<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.keys().collect();
+        f.debug_struct("Section")
+            .field("path", &self.path)
+            .field("keys", &keys)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
@@ -41,12 +41,19 @@ impl Source {
         }
     }
 
-    pub(crate) fn read(&self) -> Result<Tree, ConfigError> {
+    /// Why it cannot be read a second time; `None` where it can, or is not there.
+    pub(super) fn why_once(&self) -> Option<String> {
+        let path = self.path()?;
+        let there = fs::metadata(path).ok()?;
+        (!there.is_file()).then(|| format!("{} {ONCE}", path.display()))
+    }
+
+    pub(super) fn read(&self, reading: Reading) -> Result<Tree, ConfigError> {
         let Some(path) = self.path() else {
             return Ok(Tree::empty());
         };
         let origin = Origin::File(path.clone(), None);
-        let text = contents(path).map_err(|error| {
+        let text = contents(path, reading).map_err(|error| {
             let remedy = match error.kind() {
                 io::ErrorKind::FileTooLarge => "; name the file of the configuration",
                 io::ErrorKind::NotFound => "; name a file that is there, or none",
@@ -59,7 +66,7 @@ impl Source {
                 format!("cannot be read: {error}{remedy}"),
             )
         })?;
-        Tree::of_file(&text, origin)
+        Tree::parse(&text, origin)
     }
 
     fn path(&self) -> Option<&PathBuf> {
@@ -73,8 +80,23 @@ impl Source {
 /// The largest file that is read, in bytes: what is larger is no configuration, and may have no end.
 const LARGEST: u64 = 16 << 20;
 
+/// What is said of a pipe, or a device.
+const ONCE: &str = "is no regular file: it was read at the start, and cannot be read again";
+
+/// Whether files are read for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Again, where a pipe has nothing left to give: to wait for it is to wait for ever.
+    Again,
+    /// For the first time, where a pipe is as good as a file.
+    First,
+}
+
 /// What is in a file that a person wrote, or that comes through a pipe.
-pub(super) fn contents(path: &Path) -> io::Result<String> {
+pub(super) fn contents(path: &Path, reading: Reading) -> io::Result<String> {
+    if reading == Reading::Again && !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other(format!("it {ONCE}")));
+    }
     let mut contents = Vec::new();
     File::open(path)?
         .take(LARGEST + 1)

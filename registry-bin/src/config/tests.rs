@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use super::{
     Config, ConfigError, Driver, Environment, Listen, Origin, Resolved, Source, environment,
+    reader::Section,
     resolve::{ROOT_WITH_A_FILE, config},
     schema::{Node, ROOT, Setting},
+    source::Reading,
     tree::{Tree, join},
 };
 
@@ -28,10 +30,10 @@ pub(super) fn load(file: Option<&str>, variables: &str) -> Result<Config, String
     let source = file.map_or(Source::None, |_| Source::Argument("c.yml".into()));
     let load = || {
         let mut tree = match file {
-            Some(text) => Tree::of_file(text, Origin::File("c.yml".into(), None))?,
+            Some(text) => Tree::parse(text, Origin::File("c.yml".into(), None))?,
             None => Tree::empty(),
         };
-        let warnings = environment::apply(&mut tree, environment.variables())?;
+        let warnings = environment::apply(&mut tree, environment.variables(), Reading::First)?;
         config(source, warnings, &tree, &environment)
     };
     load().map_err(|error: ConfigError| error.to_string())
@@ -45,6 +47,32 @@ fn shown(config: &Config) -> String {
         format!("{}|{origin}\n", setting.trim_end())
     });
     lines.collect()
+}
+
+#[test]
+fn no_debug_shows_a_secret() {
+    let text = "version: 0.1\nstorage: inmemory\nhttp: {secret: hunter2-file}\n";
+    let origin = Origin::File("c.yml".into(), None);
+    for secret in ["hunter2-file", "hunter2-variable"] {
+        let mut tree = Tree::parse(text, origin.clone()).unwrap();
+        let variable = ("REGISTRY_HTTP_SECRET".into(), secret.into());
+        let environment = Environment::new([variable]);
+        environment::apply(&mut tree, environment.variables(), Reading::First).unwrap();
+        let section = Section::root(&tree).section("http").unwrap();
+        assert_eq!(section.written("secret").unwrap().unwrap(), secret);
+        let source = Source::Argument("c.yml".into());
+        let config = config(source, Vec::new(), &tree, &environment).unwrap();
+        let shown = [
+            format!("{tree:?}"),
+            format!("{section:?}"),
+            format!("{config:?}"),
+            format!("{environment:?}"),
+        ];
+        for shown in shown {
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        assert!(format!("{section:?}").contains("\"secret\""));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What was written, before it means anything: the file's tree with the variables laid over it.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
 
@@ -11,8 +11,8 @@ use super::{
     schema::{BESIDE_THE_DRIVER, Node, ROOT},
 };
 
-/// A tree of settings, where each was written, and what became of them.
-#[derive(Debug)]
+/// A tree of settings, where each was written, and what became of them. `Debug` shows no value: some
+/// are secrets.
 pub(crate) struct Tree {
     pub(crate) root: Value,
     /// By the path of the setting, the variable that set it.
@@ -27,7 +27,7 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// The tree of a file, each of whose keys is one that is honoured.
-    pub(crate) fn of_file(text: &str, base: Origin) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(text: &str, base: Origin) -> Result<Self, ConfigError> {
         let document = Document::parse(text).map_err(|NotYaml { line, message }| {
             let origin = match &base {
                 Origin::File(path, _) => Origin::File(path.clone(), line),
@@ -73,7 +73,7 @@ impl Tree {
     /// Where the setting at `path` was written: by the nearest variable, or in the file.
     pub(crate) fn origin(&self, path: &str) -> Origin {
         if !self.lines.has(path)
-            && let Some(variable) = self.of_an_entry(path)
+            && let Some(variable) = self.variable_of_an_entry(path)
         {
             return Origin::Variable(variable.clone());
         }
@@ -94,7 +94,7 @@ impl Tree {
     }
 
     /// The first variable that sets an entry of the list at `path`, if there is none for all of it.
-    fn of_an_entry(&self, path: &str) -> Option<&String> {
+    fn variable_of_an_entry(&self, path: &str) -> Option<&String> {
         let entry = |(set, _): &(&String, &String)| {
             let rest = set
                 .strip_prefix(path)
@@ -107,6 +107,16 @@ impl Tree {
             .find(entry)
             .filter(|_| !all)
             .map(|(_, variable)| variable)
+    }
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tree")
+            .field("base", &self.base)
+            .field("lines", &self.lines)
+            .field("overrides", &self.overrides)
+            .finish_non_exhaustive()
     }
 }
 
@@ -229,7 +239,7 @@ mod tests {
     use super::*;
 
     fn problems(text: &str) -> String {
-        match Tree::of_file(text, Origin::File("config.yml".into(), None)) {
+        match Tree::parse(text, Origin::File("config.yml".into(), None)) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
         }

@@ -1,10 +1,11 @@
 //! Asking the storage again and again.
 
-use std::{error::Error as _, iter::successors, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use registry_core::{runtime::Runtime, store::StoreError};
 
 use super::Health;
+use crate::causes;
 
 /// Asks the storage by `check` after each `interval`, and records in `health` what it says. It never
 /// returns.
@@ -26,7 +27,7 @@ pub async fn poll<F>(
             tokio::select! {
                 biased;
                 outcome = &mut asked => {
-                    health.record(outcome.map_err(|error| reason(&error)));
+                    health.record(outcome.map_err(|error| causes::on_a_line(&error)));
                     break;
                 }
                 () = runtime.sleep(interval) => {
@@ -37,14 +38,9 @@ pub async fn poll<F>(
     }
 }
 
-fn reason(error: &StoreError) -> String {
-    let causes = successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{collections::VecDeque, future, io, sync::Mutex};
+    use std::{collections::VecDeque, future, sync::Mutex};
 
     use futures_core::future::BoxFuture;
     use registry_core::runtime::TokioRuntime;
@@ -100,11 +96,5 @@ mod tests {
         // The first interval has no check yet; the second and the third find it hanging.
         let well = course(2, vec![slow, ends(Ok(()))], 6).await;
         assert_eq!(well, [true, true, false, false, true, true]);
-    }
-
-    #[test]
-    fn a_reason_names_its_causes() {
-        let error = StoreError::io("it cannot be listed", io::ErrorKind::NotFound.into());
-        assert_eq!(reason(&error), "it cannot be listed: entity not found");
     }
 }

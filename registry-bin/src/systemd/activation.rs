@@ -87,10 +87,9 @@ pub enum PassedError {
 impl fmt::Display for PassedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoListener { source } => write!(
-                f,
-                "a socket that the service manager passed cannot be served: {source}; its unit needs \
-                 ListenStream= with a port or the path of a socket"
+            Self::NoListener { .. } => f.write_str(
+                "a socket that the service manager passed cannot be served; its unit needs \
+                 ListenStream= with a port or the path of a socket",
             ),
             Self::Several { debug: false } => f.write_str(
                 "the service manager passed several sockets for clients, where one can be served; \

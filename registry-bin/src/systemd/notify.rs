@@ -30,7 +30,7 @@ struct Manager {
 
 impl Notifier {
     /// Finds the service manager by `NOTIFY_SOCKET`.
-    pub fn of(environment: &Environment) -> Self {
+    pub fn find(environment: &Environment) -> Self {
         let Some(socket) = environment.value("NOTIFY_SOCKET") else {
             return Self::default();
         };
@@ -90,7 +90,7 @@ pub struct Watchdog(Duration);
 
 impl Watchdog {
     /// What `WATCHDOG_USEC` asks for, if `WATCHDOG_PID` does not name another process.
-    pub fn of(environment: &Environment) -> Option<Self> {
+    pub fn find(environment: &Environment) -> Option<Self> {
         let number = |name| environment.value(name)?.parse::<u64>().ok();
         let pid = number("WATCHDOG_PID");
         let ours = pid.is_none_or(|pid| pid == u64::from(process::id()));
@@ -151,7 +151,7 @@ mod tests {
 
     fn listening(address: &SocketAddr) -> UnixDatagram {
         let manager = UnixDatagram::bind_addr(address).expect("nobody has that address");
-        let patience = Some(Duration::from_secs(10));
+        let patience = Some(Duration::from_secs(60));
         manager.set_read_timeout(patience).expect("it is a time");
         manager
     }
@@ -164,7 +164,7 @@ mod tests {
         let name = format!("@registry-test-{}", process::id());
         for address in [path, &name] {
             let manager = listening(&parse(address).expect("it is an address"));
-            let notifier = Notifier::of(&environment(&[("NOTIFY_SOCKET", address)]));
+            let notifier = Notifier::find(&environment(&[("NOTIFY_SOCKET", address)]));
             assert!(notifier.is_some());
             notifier.ready();
             assert_eq!(received(&manager), "READY=1\n");
@@ -181,14 +181,14 @@ mod tests {
 
     #[test]
     fn without_a_manager_nothing_is_told() {
-        assert!(!Notifier::of(&environment(&[])).is_some());
+        assert!(!Notifier::find(&environment(&[])).is_some());
         for address in ["", "relative", "vsock:2:1234"] {
-            let notifier = Notifier::of(&environment(&[("NOTIFY_SOCKET", address)]));
+            let notifier = Notifier::find(&environment(&[("NOTIFY_SOCKET", address)]));
             assert!(!notifier.is_some(), "{address}");
             notifier.ready();
         }
         let gone = environment(&[("NOTIFY_SOCKET", "/nowhere/at/all")]);
-        Notifier::of(&gone).stopping(Duration::MAX);
+        Notifier::find(&gone).stopping(Duration::MAX);
     }
 
     #[tokio::test(start_paused = true)]
@@ -199,8 +199,8 @@ mod tests {
         manager.set_nonblocking(true).expect("it is a socket");
         let path = path.to_str().expect("it is text");
         let environment = environment(&[("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "4000000")]);
-        let watchdog = Watchdog::of(&environment).expect("it is asked for");
-        let keeping = watchdog.keep(Notifier::of(&environment), Arc::new(TokioRuntime));
+        let watchdog = Watchdog::find(&environment).expect("it is asked for");
+        let keeping = watchdog.keep(Notifier::find(&environment), Arc::new(TokioRuntime));
         tokio::select! {
             () = keeping => panic!("it ended"),
             () = tokio::time::sleep(Duration::from_secs(11)) => {}
@@ -229,7 +229,7 @@ mod tests {
         ];
         for (variables, expected) in rows {
             assert_eq!(
-                Watchdog::of(&environment(variables)),
+                Watchdog::find(&environment(variables)),
                 expected,
                 "{variables:?}"
             );

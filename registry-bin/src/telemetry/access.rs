@@ -76,11 +76,11 @@ pub(super) fn lost(format: AccessFormat) -> Note {
 fn lost_line(at: SystemTime, lost: u64, format: AccessFormat) -> String {
     match format {
         AccessFormat::Combined => {
-            let time = Utc::of(at).common_log();
+            let time = Utc::from(at).common_log();
             format!(r#"- - - [{time}] "-" 0 0 "-" "{lost} lines of the access log were lost""#)
         }
         AccessFormat::Json => {
-            serde_json::json!({"time": Utc::of(at).to_string(), "lost": lost}).to_string()
+            serde_json::json!({"time": Utc::from(at).to_string(), "lost": lost}).to_string()
         }
     }
 }
@@ -140,7 +140,7 @@ impl<'a> AccessLine<'a> {
 
     /// Takes in what a request says about itself.
     #[must_use]
-    pub fn of_request(mut self, version: Version, headers: &'a HeaderMap) -> Self {
+    pub fn with_request(mut self, version: Version, headers: &'a HeaderMap) -> Self {
         let text = |name| {
             headers
                 .get(name)
@@ -171,7 +171,7 @@ impl<'a> AccessLine<'a> {
     fn combined(&self) -> [String; 2] {
         let client = self.client.map(|ip| ip.to_string());
         let client = client.as_deref().unwrap_or("-");
-        let time = Utc::of(self.at).common_log();
+        let time = Utc::from(self.at).common_log();
         let (user, status) = (Escaped(self.user), self.status);
         let query = self.query.map(shown).unwrap_or_default();
         let request = format!("{} {}{query} {}", self.method, self.path, self.version);
@@ -188,7 +188,7 @@ impl<'a> AccessLine<'a> {
         let text = |text: Option<&str>| text.map_or(Value::Null, Value::from);
         let milliseconds = self.took.map(|took| took.as_micros() as f64 / 1000.0);
         let entries = [
-            ("time", Value::from(Utc::of(self.at).to_string())),
+            ("time", Value::from(Utc::from(self.at).to_string())),
             (
                 "client",
                 self.client.map_or(Value::Null, |ip| ip.to_string().into()),

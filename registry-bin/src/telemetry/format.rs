@@ -35,7 +35,7 @@ impl Formatter {
     /// Says how many lines were lost, as a warning.
     pub(super) fn lost(self) -> Note {
         Box::new(move |lost| {
-            let time = Utc::of(SystemClock.now());
+            let time = Utc::from(SystemClock.now());
             let message = format!("the log: {lost} lines were lost, its reader was too slow");
             self.line(time, Level::WARN, message, Vec::new())
         })
@@ -91,7 +91,7 @@ where
             said.fields
                 .push(("file".to_owned(), format!("{file}:{line}")));
         }
-        let time = Utc::of(SystemClock.now());
+        let time = Utc::from(SystemClock.now());
         let line = self.line(time, *event.metadata().level(), said.message, said.fields);
         writeln!(writer, "{line}")
     }
@@ -201,7 +201,7 @@ mod tests {
             };
             let fields = vec![("tag".to_owned(), "v1".to_owned())];
             let message = "it \"is\"\nso".to_owned();
-            let line = formatter.line(Utc::of(UNIX_EPOCH), Level::WARN, message, fields);
+            let line = formatter.line(Utc::from(UNIX_EPOCH), Level::WARN, message, fields);
             assert_eq!(line, expected);
         }
     }

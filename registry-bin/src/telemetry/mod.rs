@@ -33,8 +33,12 @@ use crate::{
     failure::Failure,
 };
 
-/// How long an end waits for the readers of the logs.
-const FLUSH: Duration = Duration::from_secs(1);
+/// How long an end waits for the reader of a log who reads nothing. It is long, so that one who reads
+/// and has to wait for the processor loses no line.
+const STALLED: Duration = Duration::from_secs(2);
+
+/// How long an end waits for readers who read, however slowly. Service managers wait longer.
+const FLUSH: Duration = Duration::from_secs(6);
 
 /// The logs of the process, once they were started.
 #[derive(Clone, Debug)]
@@ -66,10 +70,13 @@ impl Logs {
         results.into_iter().collect()
     }
 
-    /// Waits until what was logged is written, for at most a second: at the end of the process.
+    /// Waits until what was logged is written: at the end of the process. Whoever reads nothing is
+    /// waited for two seconds, and all together for six.
     pub fn flush(&self) {
         let end = Instant::now() + FLUSH;
-        self.streams().for_each(|stream| stream.flush(end));
+        for stream in self.streams() {
+            stream.flush(STALLED, end);
+        }
     }
 
     fn streams(&self) -> impl Iterator<Item = &Stream> {
@@ -120,7 +127,7 @@ pub fn start(config: &Config) -> Result<Logs, Failure> {
 }
 
 /// Says why the process ends, on standard error. A reader that reads nothing cannot keep it from
-/// ending: after a second it does.
+/// ending: after two seconds it does.
 pub fn last_words(text: String) {
     let (said, done) = mpsc::channel::<()>();
     let saying = thread::Builder::new().spawn(move || {
@@ -130,7 +137,7 @@ pub fn last_words(text: String) {
     });
     if saying.is_ok() {
         // It never comes; what is waited for is that the sender goes.
-        let _ = done.recv_timeout(FLUSH);
+        let _ = done.recv_timeout(STALLED);
     }
 }
 

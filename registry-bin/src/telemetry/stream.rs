@@ -1,7 +1,7 @@
 //! A log with a thread that writes it, so that nothing else ever waits for whoever reads it.
 
 use std::{
-    fmt, io,
+    fmt, io, mem,
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -42,8 +42,10 @@ struct State {
     next: Option<Sink>,
     /// Whether the writer sleeps.
     idle: bool,
-    /// Whether somebody waits until it does.
+    /// Whether somebody waits until it does, or until it has written more.
     flushing: bool,
+    /// How many blocks were written, or could not be.
+    done: u64,
 }
 
 impl Stream {
@@ -55,6 +57,7 @@ impl Stream {
                 next: None,
                 idle: false,
                 flushing: false,
+                done: 0,
             }),
             pushed: Condvar::new(),
             written: Condvar::new(),
@@ -87,11 +90,17 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits until everything is written, or until then.
-    pub(super) fn flush(&self, end: Instant) {
+    /// Waits until everything is written: at most until `end`, and no longer than `patience` while
+    /// nothing can be written.
+    pub(super) fn flush(&self, patience: Duration, end: Instant) {
         let mut state = self.0.state();
+        let (mut done, mut since) = (state.done, Instant::now());
         while !state.queue.is_empty() {
-            let left = end.saturating_duration_since(Instant::now());
+            if state.done != done {
+                (done, since) = (state.done, Instant::now());
+            }
+            let until = end.min(since + patience);
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
@@ -112,17 +121,17 @@ impl Shared {
         let mut state = self.state();
         let mut paused = true;
         loop {
-            let Some(block) = state.queue.take() else {
+            let block = state.queue.take();
+            if mem::take(&mut state.flushing) {
+                self.written.notify_all();
+            }
+            let Some(block) = block else {
                 if !paused {
                     drop(state);
                     thread::sleep(PAUSE);
                     paused = true;
                     state = self.state();
                     continue;
-                }
-                if state.flushing {
-                    state.flushing = false;
-                    self.written.notify_all();
                 }
                 state.idle = true;
                 while state.idle {
@@ -138,6 +147,7 @@ impl Shared {
             sink = next.unwrap_or(sink);
             let written = sink.write(&block.bytes);
             state = self.state();
+            state.done += 1;
             if let Err(written) = written {
                 state.queue.failed(&block, written);
             }
@@ -213,7 +223,7 @@ mod tests {
         for _ in 0..pushed {
             stream.push(&line);
         }
-        stream.flush(Instant::now());
+        stream.flush(PATIENCE, Instant::now());
         let (mut read, mut lines, mut lost) = (Vec::new(), 0, 0);
         let mut buffer = vec![0; 64 * 1024];
         while lines + lost < pushed {
@@ -230,12 +240,34 @@ mod tests {
     }
 
     #[test]
+    fn who_reads_slowly_is_waited_for_and_who_does_not_read_is_not() {
+        let (mut reader, stream) = pipe();
+        let line = [[b'x'; 64 * 1024 - 1].as_slice(), b"\n"].concat();
+        // Of what waits, a pipe holds one such line.
+        (0..8).for_each(|_| stream.push(&line));
+        let patience = Duration::from_millis(20);
+        let begun = Instant::now();
+        stream.flush(patience, begun + PATIENCE);
+        assert!(begun.elapsed() < PATIENCE, "nobody reads");
+        let flushing = thread::spawn(move || {
+            stream.flush(PATIENCE, Instant::now() + PATIENCE);
+            stream.0.state().queue.is_empty()
+        });
+        let mut read = vec![0; line.len()];
+        for number in 0..8 {
+            reader.read_exact(&mut read).expect("it is written");
+            assert!(read == line, "{number}");
+        }
+        assert!(flushing.join().expect("it waits"));
+    }
+
+    #[test]
     fn a_file_that_is_opened_again_is_another() {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let (path, old) = (directory.path().join("log"), directory.path().join("log.1"));
         let sink = Sink::file(&path).expect("the directory can be written");
         let stream = Stream::start(sink, Some(path.clone()), note()).expect("there are threads");
-        let flush = || stream.flush(Instant::now() + PATIENCE);
+        let flush = || stream.flush(PATIENCE, Instant::now() + PATIENCE);
         stream.push(b"one\n");
         flush();
         fs::rename(&path, &old).expect("it is there");

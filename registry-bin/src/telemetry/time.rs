@@ -19,9 +19,9 @@ pub(crate) struct Utc {
     milliseconds: u32,
 }
 
-impl Utc {
+impl From<SystemTime> for Utc {
     /// Whatever was before 1970 is 1970.
-    pub(crate) fn of(time: SystemTime) -> Self {
+    fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let days = since.as_secs() / 86_400;
         // Days from 1 March 0000, so that a leap day is the last of its year.
@@ -44,7 +44,9 @@ impl Utc {
             milliseconds: since.subsec_millis(),
         }
     }
+}
 
+impl Utc {
     /// As in the access logs of web servers: `21/Nov/2026:05:09:20 +0000`.
     pub(crate) fn common_log(self) -> String {
         let month = usize::try_from(self.month - 1).ok();
@@ -101,7 +103,7 @@ mod tests {
             ),
         ];
         for (milliseconds, rfc3339, common) in rows {
-            let utc = Utc::of(UNIX_EPOCH + Duration::from_millis(milliseconds));
+            let utc = Utc::from(UNIX_EPOCH + Duration::from_millis(milliseconds));
             assert_eq!(
                 (utc.to_string(), utc.common_log()),
                 (rfc3339.into(), common.into())

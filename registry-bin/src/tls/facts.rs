@@ -32,7 +32,7 @@ pub struct Facts {
 
 impl Facts {
     /// The facts of `certificate` at the time `now`; `None` when it cannot be read.
-    pub fn of(certificate: &CertificateDer<'_>, now: SystemTime) -> Option<Self> {
+    pub fn read(certificate: &CertificateDer<'_>, now: SystemTime) -> Option<Self> {
         let (_, parsed) = parse_x509_certificate(certificate).ok()?;
         let names = names(&parsed);
         let time = |seconds: i64| {
@@ -115,7 +115,7 @@ mod tests {
     fn facts(pem: &[u8], days: u64) -> Facts {
         let certificate = CertificateDer::from_pem_slice(pem).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(days * 24 * 3600);
-        Facts::of(&certificate, now).unwrap()
+        Facts::read(&certificate, now).unwrap()
     }
 
     #[test]

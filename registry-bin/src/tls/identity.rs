@@ -51,28 +51,37 @@ impl Identity {
     /// What the certificate says of itself.
     pub fn facts(&self) -> Option<Facts> {
         let pair = self.pair();
-        Facts::of(pair.cert.first()?, SystemClock.now())
+        Facts::read(pair.cert.first()?, SystemClock.now())
     }
 
-    /// Reads the files again if they are others than before, or in any case. A pair that is not whole,
-    /// since one of them was not written yet, is left alone, and is tried again the next time.
-    pub fn reload(&self, in_any_case: bool) {
+    /// Reads the files again.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] when they are no pair; the old one stays then.
+    pub fn reload(&self) -> Result<(), TlsError> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = [look(&self.certificate), look(&self.key)];
-        if read.0 == stamp && !in_any_case {
+        let stamp = self.look();
+        let outcome = self.replace();
+        match &outcome {
+            Ok(()) => *read = (stamp, None),
+            // Who asked is told, so it is not said another time.
+            Err(error) => read.1 = Some(error.to_string()),
+        }
+        outcome
+    }
+
+    /// Reads the files again if they are others than before. A pair that is not whole, since one of
+    /// them was not written yet, is left alone, and is tried again the next time.
+    pub fn watch(&self) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = self.look();
+        if read.0 == stamp {
             read.1 = None;
             return;
         }
-        match pem::pair(&self.certificate, &self.key) {
-            Ok((pair, notices)) => {
-                *read = (stamp, None);
-                let changed = pair.cert != self.pair().cert;
-                *self.pair.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
-                if changed {
-                    info!("TLS: the certificate was replaced, new connections have the new one");
-                    self.tell(notices);
-                }
-            }
+        match self.replace() {
+            Ok(()) => *read = (stamp, None),
             Err(error) => {
                 let error = error.to_string();
                 if read.1.as_ref() != Some(&error) {
@@ -84,6 +93,21 @@ impl Identity {
                 }
             }
         }
+    }
+
+    fn replace(&self) -> Result<(), TlsError> {
+        let (pair, notices) = pem::pair(&self.certificate, &self.key)?;
+        let changed = pair.cert != self.pair().cert;
+        *self.pair.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
+        if changed {
+            info!("TLS: the certificate was replaced, new connections have the new one");
+            self.tell(notices);
+        }
+        Ok(())
+    }
+
+    fn look(&self) -> Stamp {
+        [look(&self.certificate), look(&self.key)]
     }
 
     fn pair(&self) -> Arc<CertifiedKey> {

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -14,7 +15,7 @@ use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     sync::mpsc,
-    task::JoinHandle,
+    task::{JoinError, JoinHandle},
     time::timeout,
 };
 use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor as Hello, server::TlsStream};
@@ -25,7 +26,7 @@ use super::{handshakes::Handshakes, settings::Acceptor};
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How many handshakes go on at once; where there are more, the oldest is cut.
+/// How many handshakes go on at once; where there are more, one of the address that has most is cut.
 const HANDSHAKES: usize = 1024;
 
 /// A listener whose connections have shaken hands. A slow client holds up nobody but itself.
@@ -102,7 +103,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for TlsListene
     async fn accept(&mut self) -> io::Result<(Self::Connection, Option<SocketAddr>)> {
         match self.ready.recv().await {
             Some(accepted) => Ok(accepted),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+            // It goes on as long as this is there, but for a panic; and nobody else accepts.
+            None => match (&mut self.accepting)
+                .await
+                .map_err(JoinError::try_into_panic)
+            {
+                Err(Ok(panicked)) => resume_unwind(panicked),
+                Ok(()) | Err(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            },
         }
     }
 
@@ -275,7 +283,8 @@ mod tests {
         tls::pem,
     };
 
-    /// Less than handshakes may take, so that none of them ended by itself.
+    /// Less than handshakes may take, so that none of them ended by itself. Time goes on only while
+    /// nothing is under way.
     const SOON: Duration = Duration::from_secs(5);
 
     /// A listener to which the test brings what is accepted.
@@ -286,6 +295,7 @@ mod tests {
 
         async fn accept(&mut self) -> io::Result<(DuplexStream, Option<SocketAddr>)> {
             match self.0.recv().await {
+                Some(Err(error)) if error.kind() == io::ErrorKind::Other => panic!("{error}"),
                 Some(brought) => Ok((brought?, None)),
                 None => std::future::pending().await,
             }
@@ -381,7 +391,7 @@ mod tests {
         read.expect("it is open").unwrap_err();
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_ends_no_handshake_makes_room_for_others() {
         let mut bench = Bench::new(2);
         for _ in 0..3 {
@@ -395,7 +405,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_shook_hands_waits_for_the_server_and_is_not_cut() {
         let mut bench = Bench::new(1);
         let mut clients = Vec::new();
@@ -412,7 +422,7 @@ mod tests {
         served(&mut bench).await;
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn where_files_are_out_a_handshake_gives_its_own_back() {
         let bench = Bench::new(8);
         let (mut first, mut second) = (bench.half().await, bench.half().await);
@@ -425,5 +435,12 @@ mod tests {
             .unwrap();
         bench.whole().await.unwrap();
         second.write_all(&[1]).await.expect("it is not cut");
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_where_connections_come_from_is_one_where_they_are_taken() {
+        let mut bench = Bench::new(1);
+        bench.bring.send(Err(io::Error::other("no more"))).unwrap();
+        let taken = tokio::spawn(async move { bench.listener.accept().await.map(drop) }).await;
+        assert!(taken.expect_err("it is told").is_panic());
     }
 }

@@ -2,8 +2,10 @@
 
 use std::{
     fmt, io,
+    panic::resume_unwind,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use rustls::{
@@ -12,10 +14,16 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     version::{TLS12, TLS13},
 };
-use tracing::warn;
+use tokio::task::JoinError;
 
 use super::{acme::Acme, clients, identity::Identity, pem};
-use crate::config::{Certificate, ClientAuth, ConfigError, Resolved, Tls, TlsVersion};
+use crate::{
+    config::{Certificate, ClientAuth, ConfigError, Resolved, Tls, TlsVersion},
+    reload::Reloaded,
+};
+
+/// How often is looked whether the files of a certificate are others.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What answers handshakes. Clones are one.
 #[derive(Clone)]
@@ -95,39 +103,51 @@ impl Acceptor {
         })
     }
 
-    /// Reads certificate and key again if they changed. When `in_any_case`, the authorities of
-    /// clients as well, and an authority that refused is asked again.
-    pub fn reload(&self, in_any_case: bool) {
+    /// Reads certificate and key again. Where an authority is asked for them, it is asked at once if it
+    /// refused before.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] when they are no pair; the old one stays then.
+    pub fn reload(&self) -> Result<Reloaded, TlsError> {
         match &self.0.source {
-            Source::Acme(acme) if in_any_case => acme.hurry(),
-            Source::Acme(_) => {}
-            Source::Files(identity) => identity.reload(in_any_case),
-        }
-        if !in_any_case || self.0.tls.clients.is_none() {
-            return;
-        }
-        match self.0.source.config(&self.0.tls, self.0.http2) {
-            Ok(config) => {
-                let mut slot = self
-                    .0
-                    .config
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *slot = Arc::new(config);
+            Source::Acme(acme) => {
+                acme.hurry();
+                let said = "an authority that refused is asked again at once";
+                Ok(Reloaded::Otherwise(said.to_owned()))
             }
-            Err(error) => warn!(%error, "TLS: the authorities of clients stay what they were"),
+            Source::Files(identity) => identity.reload().map(|()| Reloaded::Again),
         }
+    }
+
+    /// Reads the authorities of clients again.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] when a file is not what it must be; the old ones stay then.
+    pub fn reload_authorities(&self) -> Result<(), TlsError> {
+        let config = self.0.source.config(&self.0.tls, self.0.http2)?;
+        let mut slot = self
+            .0
+            .config
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *slot = Arc::new(config);
+        Ok(())
     }
 
     /// What has to run beside the connections; it never ends.
     pub async fn run(&self) {
         match &self.0.source {
             Source::Acme(acme) => acme.run().await,
-            Source::Files(_) => loop {
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                let acceptor = self.clone();
+            Source::Files(identity) => loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let identity = Arc::clone(identity);
                 // Looking at files may wait, on a volume of the network.
-                let _ = tokio::task::spawn_blocking(move || acceptor.reload(false)).await;
+                let looked = tokio::task::spawn_blocking(move || identity.watch()).await;
+                if let Err(Ok(panicked)) = looked.map_err(JoinError::try_into_panic) {
+                    resume_unwind(panicked);
+                }
             },
         }
     }
@@ -226,7 +246,7 @@ pub enum TlsError {
         message: String,
     },
     /// The operating system does not play along.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     /// A setting is not what it must be.
     #[error("{0}")]
@@ -235,7 +255,7 @@ pub enum TlsError {
 
 impl TlsError {
     /// As an error of the configuration that `tls` was read from: with the key, and where it stands.
-    pub fn of(&self, tls: &Tls, resolved: &Resolved) -> ConfigError {
+    pub fn in_configuration(&self, tls: &Tls, resolved: &Resolved) -> ConfigError {
         let key = match (self, &tls.certificate) {
             (Self::File { path, .. }, Certificate::Files { key, .. }) if path == key => {
                 "http.tls.key"

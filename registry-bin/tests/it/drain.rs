@@ -3,13 +3,13 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::TcpStream,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use registry_core::Algorithm;
 use tempfile::TempDir;
 
-use crate::program::Program;
+use crate::program::{PATIENCE, Program, until};
 
 /// Uploads and downloads, each.
 const TRANSFERS: u8 = 16;
@@ -18,9 +18,6 @@ const TRANSFERS: u8 = 16;
 const DOWNLOAD: usize = 16 << 20;
 
 const UPLOAD: usize = 1 << 20;
-
-/// What a test waits for at most.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An upload whose first half is there.
 struct Upload {
@@ -107,24 +104,14 @@ fn under_32_transfers_all_end_well_and_no_connection_is_taken() {
         .collect();
     program.signal("TERM");
     let signalled = Instant::now();
-    loop {
-        match TcpStream::connect(&program.address) {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => break,
-            _ => assert!(
-                signalled.elapsed() < PATIENCE,
-                "it goes on taking connections"
-            ),
-        }
-        std::thread::yield_now();
-    }
+    until("connections are refused", || {
+        let refused = TcpStream::connect(&program.address).err();
+        refused.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+    });
     let refused = signalled.elapsed();
     uploads.into_iter().for_each(Upload::finish);
     downloads.into_iter().for_each(Download::finish);
-    let log = || program.log();
-    while !log().contains("stopped, every request was answered") {
-        assert!(signalled.elapsed() < PATIENCE, "{}", log());
-        std::thread::yield_now();
-    }
+    program.wait_for("stopped, every request was answered");
     let ended = signalled.elapsed();
     assert_eq!(program.wait().0.code(), Some(0));
     println!("refused after {refused:?}, ended after {ended:?}");

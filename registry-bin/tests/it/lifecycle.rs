@@ -24,9 +24,7 @@ fn a_signal_drains() {
         stream.read_exact(&mut ready).unwrap();
         assert_eq!(&ready, b"HTTP/1.1 100");
         program.signal(signal);
-        while !program.log().contains("draining") {
-            std::thread::yield_now();
-        }
+        program.wait_for("draining");
         stream.write_all(b"hello").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -46,9 +44,7 @@ fn the_drain_has_an_end_and_a_second_signal_is_one() {
         stream.read_exact(&mut ready).unwrap();
         program.signal("TERM");
         if second {
-            while !program.log().contains("draining") {
-                std::thread::yield_now();
-            }
+            program.wait_for("draining");
             program.signal("TERM");
         }
         assert_eq!(program.wait().0.code(), Some(status), "{drain}");

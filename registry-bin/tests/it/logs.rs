@@ -7,22 +7,14 @@ use std::{
     net::TcpStream,
     os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::program::{Program, command, exchange, output};
-
-/// How long anything here may take that is not held up.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What an end may take whose logs nobody reads: the logs are waited for one second, and what is
-/// said last for another.
-const END: Duration = Duration::from_secs(10);
+use crate::program::{PATIENCE, Program, command, end, exchange, output, signal, until};
 
 /// So many requests, with so long a name of the client, are more than wait in a log.
 const REQUESTS: usize = 1000;
@@ -102,21 +94,12 @@ impl Stuck {
     }
 
     fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let status = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(status.unwrap().success());
+        signal(&self.child, name);
     }
 
     /// Waits for its end, and reads nothing.
     fn wait(&mut self) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(begun.elapsed() < END, "it goes on");
-            thread::yield_now();
-        }
+        end(&mut self.child)
     }
 }
 
@@ -184,11 +167,9 @@ fn a_second_signal_ends_it_though_nobody_reads_why() {
     under_way.read_exact(&mut [0; 12]).unwrap();
     program.signal("TERM");
     // The first was taken when nobody is let in any more. Two at once would be one.
-    let begun = Instant::now();
-    while TcpStream::connect(&program.address).is_ok() {
-        assert!(begun.elapsed() < PATIENCE, "it goes on to listen");
-        thread::yield_now();
-    }
+    until("nobody is let in", || {
+        TcpStream::connect(&program.address).is_err()
+    });
     program.signal("TERM");
     assert_eq!(program.wait().code(), Some(143));
 }
@@ -261,19 +242,14 @@ fn a_log_that_cannot_be_written_stops_nothing() {
             .stderr(stderr)
             .spawn()
             .unwrap();
-        let begun = Instant::now();
         let connect = || std::os::unix::net::UnixStream::connect(&socket);
-        while connect().is_err() {
-            assert!(begun.elapsed() < PATIENCE, "it does not listen");
-            thread::yield_now();
-        }
+        until("it listens", || connect().is_ok());
         for _ in 0..10 {
             let answer = exchange(connect().unwrap(), "GET /v2/", b"");
             assert_eq!(answer.status, 200);
         }
-        let id = child.id().to_string();
-        drop(Command::new("kill").args(["-s", "TERM", &id]).status());
-        assert_eq!(child.wait().unwrap().code(), Some(0));
+        signal(&child, "TERM");
+        assert_eq!(end(&mut child).code(), Some(0));
     }
 }
 
@@ -299,29 +275,23 @@ fn files_that_are_moved_away_lose_and_tear_no_line() {
             .spawn()
             .unwrap();
         let says = |file: &str, text: &str| {
-            let begun = Instant::now();
-            loop {
-                let said = fs::read_to_string(file).unwrap_or_default();
-                if said.contains(text) {
-                    return said;
-                }
-                assert!(
-                    begun.elapsed() < PATIENCE,
-                    "{text} is not in {file}:\n{said}"
-                );
-                thread::yield_now();
-            }
+            let mut said = String::new();
+            until(&format!("{text} in {file}"), || {
+                said = fs::read_to_string(file).unwrap_or_default();
+                said.contains(text)
+            });
+            said
         };
         let said = says(&file, "listening on http://");
         let address = said.split("listening on http://").nth(1).unwrap();
         let address = address.split('"').next().unwrap().to_owned();
 
         // Requests all the time, while the files are moved away three times.
-        let (end, ended) = mpsc::channel::<()>();
+        let (stop, stopped) = mpsc::channel::<()>();
         let (asked, begun) = mpsc::channel();
         let client = thread::spawn(move || {
             let mut asked_for = 0;
-            while ended.try_recv() != Err(mpsc::TryRecvError::Disconnected) {
+            while stopped.try_recv() != Err(mpsc::TryRecvError::Disconnected) {
                 let head = format!("GET /v2/\nUser-Agent: client-{asked_for:06}");
                 let answer = exchange(TcpStream::connect(&address).unwrap(), &head, b"");
                 assert_eq!(answer.status, 200);
@@ -337,8 +307,7 @@ fn files_that_are_moved_away_lose_and_tear_no_line() {
             for name in [&access, &file] {
                 fs::rename(name, format!("{name}.{round}")).unwrap();
             }
-            let id = child.id().to_string();
-            drop(Command::new("kill").args(["-s", "HUP", &id]).status());
+            signal(&child, "HUP");
             // The first line that is sure to be in the new file.
             says(&file, "log files: read again");
             assert!(Path::new(&access).exists());
@@ -347,11 +316,10 @@ fn files_that_are_moved_away_lose_and_tear_no_line() {
             begun.try_iter().for_each(drop);
         }
         (0..20).for_each(|_| begun.recv_timeout(PATIENCE).unwrap());
-        drop(end);
+        drop(stop);
         let asked_for = client.join().unwrap();
-        let id = child.id().to_string();
-        drop(Command::new("kill").args(["-s", "TERM", &id]).status());
-        assert_eq!(child.wait().unwrap().code(), Some(0));
+        signal(&child, "TERM");
+        assert_eq!(end(&mut child).code(), Some(0));
 
         let rounds = ["access.log.0", "access.log.1", "access.log.2", "access.log"];
         let mut next = 0;

@@ -1,17 +1,40 @@
 //! A running registry, and a client that says exactly what is sent.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead as _, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-/// How long a program that is to end may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take that is to happen. It is long, since many tests run at once on few
+/// cores: it ends what hangs, and measures nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to rest before something is looked at again of which nobody tells.
+const REST: Duration = Duration::from_millis(5);
+
+/// Waits until something is so of which nobody tells, and leaves the processor to the others.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what}: never");
+        thread::park_timeout(REST);
+    }
+}
+
+/// Waits for the end of a process.
+pub(crate) fn end(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    until("its end", || {
+        status = child.try_wait().expect("it is our child");
+        status.is_some()
+    });
+    status.expect("it has ended")
+}
 
 /// The program, with nothing of this process's environment and a home of its own.
 pub(crate) fn command(home: &Path) -> Command {
@@ -41,8 +64,16 @@ pub(crate) fn output(home: &Path, arguments: &[&str], variables: &[(&str, &str)]
 /// A registry that serves.
 pub(crate) struct Program {
     child: Child,
-    log: Arc<Mutex<String>>,
+    log: Arc<Stream>,
+    printed: Arc<Stream>,
     pub(crate) address: String,
+}
+
+/// How a registry ended, and all that it said.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) printed: String,
+    pub(crate) log: String,
 }
 
 impl Program {
@@ -63,51 +94,47 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program was built");
-        let log = Arc::new(Mutex::new(String::new()));
-        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let mut address = None;
-        for line in lines.by_ref().map_while(Result::ok) {
-            let found = line.split("listening on ").nth(1);
-            address = found.map(|rest| rest.trim_end_matches('"').to_owned());
-            append(&log, &line);
-            if address.is_some() {
-                break;
-            }
-        }
-        let tail = Arc::clone(&log);
-        thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .for_each(|line| append(&tail, &line))
-        });
-        let address = address.unwrap_or_else(|| panic!("it does not listen:\n{}", read(&log)));
-        let address = address
-            .trim_start_matches("https://")
-            .trim_start_matches("http://");
-        let address = address.to_owned();
-        Self {
+        let log = Stream::read(child.stderr.take().expect("it is piped"));
+        let printed = Stream::read(child.stdout.take().expect("it is piped"));
+        let mut program = Self {
             child,
             log,
-            address,
-        }
+            printed,
+            address: String::new(),
+        };
+        program.wait_for("listening on ");
+        let log = program.log();
+        let address = log.split("listening on ").nth(1).unwrap_or_default();
+        let address = address.lines().next().unwrap_or_default();
+        let address = address
+            .trim_end_matches('"')
+            .trim_start_matches("https://")
+            .trim_start_matches("http://");
+        program.address = address.to_owned();
+        program
     }
 
-    /// What it logged so far.
+    /// What it logged so far. Lines may be on their way: what it has not said is known of
+    /// [`end`](Self::end) alone.
     pub(crate) fn log(&self) -> String {
-        read(&self.log)
+        self.log.state().text.clone()
     }
 
     /// Waits until it has logged something.
     pub(crate) fn wait_for(&self, said: &str) {
-        let begun = Instant::now();
-        while !self.log().contains(said) {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{said} is not in\n{}",
-                self.log()
-            );
-            thread::yield_now();
-        }
+        self.wait_until(said, |log| log.contains(said));
+    }
+
+    /// Waits until it has logged something so often.
+    pub(crate) fn wait_for_times(&self, said: &str, times: usize) {
+        self.wait_until(said, |log| log.matches(said).count() >= times);
+    }
+
+    /// Waits until its log is so.
+    pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn(&str) -> bool) {
+        // A line is looked at when it is whole.
+        let whole = |text: &str| is_so(text.rsplit_once('\n').map_or("", |(lines, _)| lines));
+        self.log.wait_until(what, |state| whole(&state.text));
     }
 
     /// Opens a connection.
@@ -122,21 +149,83 @@ impl Program {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status();
-        assert!(status.expect("kill is everywhere").success());
+        signal(&self.child, name);
     }
 
     /// Waits for its end: the status, and what it printed.
-    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
-        let mut printed = String::new();
-        let stdout = self.child.stdout.take();
-        stdout
-            .expect("it is piped")
-            .read_to_string(&mut printed)
-            .expect("it prints text");
-        (self.child.wait().expect("it is our child"), printed)
+    pub(crate) fn wait(self) -> (ExitStatus, String) {
+        let ended = self.end();
+        (ended.status, ended.printed)
+    }
+
+    /// Waits for its end, and reads all that it said.
+    pub(crate) fn end(mut self) -> Ended {
+        Ended {
+            status: end(&mut self.child),
+            printed: self.printed.whole(),
+            log: self.log.whole(),
+        }
+    }
+}
+
+/// Sends a process a signal.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status();
+    assert!(status.expect("kill is everywhere").success());
+}
+
+/// What a program says on one of its streams, which a thread reads.
+struct Stream {
+    state: Mutex<State>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    text: String,
+    ended: bool,
+}
+
+impl Stream {
+    fn read(stream: impl Read + Send + 'static) -> Arc<Self> {
+        let said = Arc::new(Self {
+            state: Mutex::default(),
+            more: Condvar::new(),
+        });
+        let reader = Arc::clone(&said);
+        thread::spawn(move || {
+            let (mut stream, mut line) = (BufReader::new(stream), Vec::new());
+            while stream
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|read| read > 0)
+            {
+                reader.state().text += &String::from_utf8_lossy(&line);
+                reader.more.notify_all();
+                line.clear();
+            }
+            reader.state().ended = true;
+            reader.more.notify_all();
+        });
+        said
+    }
+
+    fn wait_until(&self, what: &str, is_so: impl Fn(&State) -> bool) {
+        let wait = |state: &mut State| !is_so(state) && !state.ended;
+        let waited = self.more.wait_timeout_while(self.state(), PATIENCE, wait);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(is_so(&state), "{what} is not in\n{}", state.text);
+    }
+
+    /// All of it, once it has ended.
+    fn whole(&self) -> String {
+        self.wait_until("the end", |state| state.ended);
+        self.state().text.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -195,14 +284,4 @@ pub(crate) fn exchange(mut stream: impl Read + Write, head: &str, body: &[u8]) -
             .collect(),
         body: body.to_owned(),
     }
-}
-
-fn append(log: &Mutex<String>, line: &str) {
-    let mut log = log.lock().expect("no reader panicked");
-    log.push_str(line);
-    log.push('\n');
-}
-
-fn read(log: &Mutex<String>) -> String {
-    log.lock().expect("no reader panicked").clone()
 }

@@ -1,10 +1,14 @@
 //! What it answers: a push and a pull, settings that show, paths that are none of the registry's.
 
-use std::{fs, os::unix::net::UnixStream};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+};
 
 use tempfile::TempDir;
 
-use crate::program::{Program, exchange, output};
+use crate::program::{Program, exchange, output, until};
 
 const INDEX: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
 const PUT: &str = "PUT /v2/a/b/manifests/v1\n\
@@ -190,6 +194,74 @@ fn on_a_unix_socket() {
 }
 
 #[test]
+fn a_registry_that_drains_leaves_its_successor_the_socket() {
+    const BEGUN: &[u8] = b"POST /v2/a/blobs/uploads/?digest=sha256:\
+        2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 HTTP/1.1\r\n\
+        Host: registry\r\nContent-Type: application/octet-stream\r\nContent-Length: 5\r\n\
+        Expect: 100-continue\r\n\r\n";
+    let home = TempDir::new().unwrap();
+    let socket = home.path().join("registry.sock");
+    let variables = [
+        ("REGISTRY_HTTP_NET", "unix"),
+        ("REGISTRY_HTTP_ADDR", socket.to_str().unwrap()),
+        ("REGISTRY_HTTP_DRAINTIMEOUT", "10m"),
+    ];
+    let first = Program::in_memory(home.path(), &variables);
+    let mut slow = UnixStream::connect(&socket).unwrap();
+    slow.write_all(BEGUN).unwrap();
+    let mut ready = [0; 12];
+    slow.read_exact(&mut ready).unwrap();
+    assert_eq!(&ready, b"HTTP/1.1 100");
+    first.signal("TERM");
+    first.wait_for("draining");
+    until("the socket is free", || !socket.exists());
+    let second = Program::in_memory(home.path(), &variables);
+    slow.write_all(b"hello").unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("HTTP/1.1 201"), "{answer}");
+    assert_eq!(first.end().status.code(), Some(0));
+
+    let stream = UnixStream::connect(&socket).unwrap();
+    assert_eq!(exchange(stream, "GET /v2/", b"").status, 200);
+    // What is not the socket any more is not removed with it.
+    fs::rename(&socket, home.path().join("moved")).unwrap();
+    fs::write(&socket, "of somebody else's").unwrap();
+    second.signal("TERM");
+    assert_eq!(second.end().status.code(), Some(0));
+    assert!(socket.exists());
+}
+
+#[test]
+fn a_header_that_an_answer_has_stays_what_it_is() {
+    let home = TempDir::new().unwrap();
+    let headers = "{Cache-Control: [max-age=1], Content-Type: [text/x-added], \
+                   X-Request-Id: [added], X-Added: [one, two]}";
+    let program = Program::in_memory(home.path(), &[("REGISTRY_HTTP_HEADERS", headers)]);
+    for method in ["GET", "HEAD"] {
+        for (path, status, cache, media_type) in [
+            ("/", 200, "no-cache", "text/x-added"),
+            ("/_ping", 200, "no-cache", "text/x-added"),
+            ("/v1/_ping", 200, "no-cache", "text/x-added"),
+            ("/nothing", 404, "max-age=1", "text/plain; charset=utf-8"),
+            ("/v2/", 200, "max-age=1", "application/json"),
+        ] {
+            let answer = program.request(&format!("{method} {path}"), b"");
+            assert_eq!(answer.status, status, "{method} {path}");
+            let all = |name: &str| -> Vec<_> {
+                let found = answer.headers.iter().filter(|(key, _)| key == name);
+                found.map(|(_, value)| value.as_str()).collect()
+            };
+            assert_eq!(all("cache-control"), [cache], "{method} {path}");
+            assert_eq!(all("content-type"), [media_type], "{method} {path}");
+            let id = all("x-request-id");
+            assert!(id.len() == 1 && id != ["added"], "{method} {path}: {id:?}");
+            assert_eq!(all("x-added"), ["one", "two"], "{method} {path}");
+        }
+    }
+}
+
+#[test]
 fn the_access_log_is_on_standard_output() {
     let home = TempDir::new().unwrap();
     for (disabled, lines) in [("false", 1), ("true", 0)] {
@@ -239,5 +311,8 @@ fn where_it_cannot_start_it_says_why() {
         let log = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{log}");
         assert!(log.contains(told), "{log}");
+        // The cause is said once, behind what to do.
+        assert_eq!(log.matches("(os error ").count(), 1, "{log}");
+        assert!(log.contains("\n  because: "), "{log}");
     }
 }

@@ -1,6 +1,6 @@
 //! What surrounds the registry: the debug address, SIGHUP, proxies that are trusted.
 
-use std::fs;
+use std::{fs, path::Path, process::Command, thread};
 
 use tempfile::TempDir;
 
@@ -51,6 +51,47 @@ fn a_hangup_reads_the_levels_of_the_log_again() {
     program.signal("HUP");
     program.wait_for("log levels: read again");
     assert_eq!(program.request("GET /v2/", b"").status, 200);
+}
+
+/// Makes a named pipe, and writes `text` to whoever opens it first.
+fn pipe(path: &Path, text: &'static str) -> thread::JoinHandle<()> {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.expect("mkfifo is everywhere").success());
+    let path = path.to_owned();
+    thread::spawn(move || fs::write(path, text).expect("it is read"))
+}
+
+#[test]
+fn what_came_through_a_pipe_is_read_once_and_a_hangup_does_not_wait_for_it() {
+    let home = TempDir::new().unwrap();
+    let (config, secret) = (home.path().join("c.yml"), home.path().join("secret"));
+    let written = pipe(&config, "version: 0.1\nstorage: inmemory\n");
+    let program = Program::start(home.path(), &[config.to_str().unwrap()], &[]);
+    written.join().unwrap();
+    for times in 1..=2 {
+        program.signal("HUP");
+        let said = "c.yml is no regular file: it was read at the start, and cannot be read again";
+        program.wait_for_times(said, times);
+    }
+    assert!(!program.log().contains("log levels: read again"));
+    assert_eq!(program.request("GET /v2/", b"").status, 200);
+    program.signal("TERM");
+    assert_eq!(program.end().status.code(), Some(0));
+
+    let written = pipe(&secret, "hunter2\n");
+    let variables = [("REGISTRY_HTTP_SECRET_FILE", secret.to_str().unwrap())];
+    let program = Program::in_memory(home.path(), &variables);
+    written.join().unwrap();
+    for times in 1..=2 {
+        program.signal("HUP");
+        program.wait_for_times("log levels: could not be read again", times);
+    }
+    assert_eq!(program.request("GET /v2/", b"").status, 200);
+    program.signal("TERM");
+    let ended = program.end();
+    assert_eq!(ended.status.code(), Some(0));
+    let said = "it is no regular file: it was read at the start, and cannot be read again";
+    assert!(ended.log.contains(said), "{}", ended.log);
 }
 
 #[test]

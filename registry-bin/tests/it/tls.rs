@@ -35,7 +35,7 @@ use rustls::{
 };
 use tempfile::TempDir;
 
-use crate::program::{Answer, Program, exchange, output};
+use crate::program::{Answer, Program, exchange, output, until};
 
 const ONLY_TLS12: &[&rustls::SupportedProtocolVersion] = &[&TLS12];
 
@@ -202,15 +202,6 @@ impl std::io::Write for Recorded {
     }
 }
 
-/// Waits until something is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}: never");
-        thread::yield_now();
-    }
-}
-
 #[test]
 fn requests_are_answered_and_protocols_agreed_on() {
     let bench = Bench::new();
@@ -248,14 +239,14 @@ fn who_does_not_speak_tls_is_told_and_who_says_nothing_holds_nobody_up() {
     assert_eq!(bench.client().get(&program).unwrap().status, 200);
 
     let plain = Program::in_memory(bench.home.path(), &[]);
-    let refused = bench.client().get(&plain).unwrap_err();
-    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidData, "{refused}");
+    // What it is told may be lost to a reset, since more was sent than is read.
+    bench.client().get(&plain).unwrap_err();
     let mut stream = plain.connect();
     stream.write_all(&[22, 3, 1, 0, 5, 1, 0, 0, 1, 0]).unwrap();
-    let mut answer = Vec::new();
+    let mut answer = [0; 7];
     // This is what Go's clients recognise: "server gave HTTP response to HTTPS client".
-    stream.read_to_end(&mut answer).unwrap();
-    assert!(answer.starts_with(b"HTTP/1."), "{answer:?}");
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.");
 }
 
 #[test]
@@ -327,7 +318,10 @@ fn clients_certificates_in_four_modes() {
 fn the_reason_why_a_clients_certificate_is_refused_is_told() {
     let bench = Bench::new();
     let ca = format!("[{}]", bench.ca().display());
-    let program = bench.start(&[("REGISTRY_HTTP_TLS_CLIENTCAS", &ca)]);
+    let program = bench.start(&[
+        ("REGISTRY_HTTP_TLS_CLIENTCAS", &ca),
+        ("REGISTRY_LOG_LEVEL", "debug"),
+    ]);
     let pem = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pem");
     let text = |name| fs::read_to_string(pem.join(name)).unwrap();
     for (own, reason) in [
@@ -342,17 +336,21 @@ fn the_reason_why_a_clients_certificate_is_refused_is_told() {
         assert!(client.get(&program).is_err());
         program.wait_for(reason);
     }
-    let log = program.log();
-    let told = log.lines().filter(|line| {
-        line.contains("TLS: the certificate of a client was refused") && line.contains("127.0.0.1:")
-    });
-    assert_eq!(told.count(), 2, "{log}");
-    // Who is no client at all is not told of.
+    // Who is no client at all is told of to nobody but who looks for it.
     drop(bench.client().get(&program));
     let mut stream = program.connect();
     stream.write_all(&[22, 9, 9, 0, 1, 0]).unwrap();
-    drop(stream.read_to_end(&mut Vec::new()));
-    assert_eq!(program.log(), log);
+    program.wait_for_times("a handshake failed", 2);
+    program.signal("TERM");
+    let log = program.end().log;
+    let told = log
+        .lines()
+        .filter(|line| line.contains("TLS: the certificate of a client was refused"));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 2, "{log}");
+    for line in told {
+        assert!(line.contains("127.0.0.1:"), "{line}");
+    }
 }
 
 /// Lets in who has this certificate.
@@ -420,8 +418,7 @@ fn an_authenticator_sees_the_certificates_that_an_authority_vouches_for() {
 #[test]
 fn certificates_change_under_clients_that_pull() {
     let bench = Bench::new();
-    // Nobody reads standard output here, and a pipe that is full would hold the program up.
-    let program = bench.start(&[("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")]);
+    let program = bench.start(&[]);
     let client = bench.client();
     let first = client.certificate(&program);
     let (stop, pulls) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -439,6 +436,8 @@ fn certificates_change_under_clients_that_pull() {
                 while !stop.load(Ordering::Relaxed) {
                     assert_eq!(client.get(&program).unwrap().status, 200);
                     pulls.fetch_add(1, Ordering::Relaxed);
+                    // So many are under way all the time, and the processor is not theirs alone.
+                    thread::park_timeout(Duration::from_millis(20));
                 }
             });
         }
@@ -446,9 +445,7 @@ fn certificates_change_under_clients_that_pull() {
         let (certificate, key) = bench.authority.pair();
         // Half of it: the old pair stays.
         fs::write(&bench.certificate, &certificate).unwrap();
-        until("the half is seen", || {
-            program.log().contains("are no pair; the old one stays")
-        });
+        program.wait_for("are no pair; the old one stays");
         assert_eq!(client.certificate(&program), first);
         fs::write(&bench.key, &key).unwrap();
         let begun = Instant::now();
@@ -468,7 +465,7 @@ fn certificates_change_under_clients_that_pull() {
         until("the third", || client.certificate(&program) != second);
         println!("the new certificate was served after {took:?}");
     });
-    assert!(program.log().contains("the certificate was replaced"));
+    program.wait_for_times("the certificate was replaced", 2);
 }
 
 /// Makes a named pipe, to which nobody writes, in the place of a file.
@@ -495,15 +492,26 @@ fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
     pipe(&bench, &bench.certificate);
     pipe(&bench, &bench.ca());
     program.wait_for("server.crt: is a named pipe, and no file");
-    program.signal("HUP");
-    program.wait_for("ca.crt: is a named pipe, and no file");
-    program.wait_for("TLS certificates: read again");
+    // Whoever asks for it is told each time, however often it was told before.
+    for times in 1..=2 {
+        program.signal("HUP");
+        for what in ["TLS certificates", "authorities of clients"] {
+            program.wait_for_times(&format!("{what}: could not be read again"), times);
+        }
+        program.wait_for_times("ca.crt: is a named pipe, and no file", times);
+    }
+    assert!(!program.log().contains("TLS certificates: read again"));
     assert_eq!(client.get(&program).unwrap().status, 200);
     assert_eq!(client.certificate(&program), first);
     let (certificate, key) = bench.authority.pair();
     fs::remove_file(&bench.certificate).unwrap();
     bench.write(&certificate, &key);
     until("the new one", || client.certificate(&program) != first);
+    fs::remove_file(bench.ca()).unwrap();
+    fs::write(bench.ca(), &bench.authority.text).unwrap();
+    program.signal("HUP");
+    program.wait_for("TLS certificates: read again");
+    program.wait_for("authorities of clients: read again");
 }
 
 #[test]

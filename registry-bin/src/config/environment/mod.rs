@@ -19,7 +19,7 @@ use super::{
     document::Document,
     error::{ConfigError, Origin, QUOTES},
     schema::{Node, ROOT},
-    source::contents,
+    source::{Reading, contents},
     tree::{Tree, asks, check, join, meant, name_the_driver, refused},
 };
 
@@ -32,6 +32,7 @@ const PREFIX: &str = "REGISTRY_";
 pub(crate) fn apply(
     tree: &mut Tree,
     variables: impl IntoIterator<Item = (String, String)>,
+    reading: Reading,
 ) -> Result<Vec<String>, ConfigError> {
     let mut variables: Vec<_> = variables
         .into_iter()
@@ -46,6 +47,7 @@ pub(crate) fn apply(
             origin: Origin::Variable(name.clone()),
             path: String::new(),
             payload: &value,
+            reading,
             outside: false,
             idle: false,
         };
@@ -111,6 +113,7 @@ struct Place<'a> {
     origin: Origin,
     path: String,
     payload: &'a str,
+    reading: Reading,
     /// It left what is honoured.
     outside: bool,
     /// It is below what is not honoured, and asks for nothing.
@@ -257,7 +260,7 @@ impl Place<'_> {
 
     /// What is in the file that the variable names: a secret, without the line's end.
     fn content(&self) -> Result<String, ConfigError> {
-        let text = contents(Path::new(self.payload)).map_err(|error| {
+        let text = contents(Path::new(self.payload), self.reading).map_err(|error| {
             let file = self.payload;
             self.problem(&format!(
                 "{file} cannot be read: {error}; name a file with the secret"

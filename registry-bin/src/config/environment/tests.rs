@@ -8,12 +8,12 @@ const FILE: &str = "version: 0.1\nstorage: {filesystem: {rootdirectory: /a}, del
                     true}}\nhttp: {headers: {X-A: [a, b]}}\n";
 
 fn applied(variables: &str) -> Result<(Value, Vec<String>), String> {
-    let mut tree = Tree::of_file(FILE, Origin::File("c".into(), None)).unwrap();
+    let mut tree = Tree::parse(FILE, Origin::File("c".into(), None)).unwrap();
     let variables = variables.lines().map(|line| {
         let (name, value) = line.split_once('=').expect("each row is NAME=value");
         (name.to_owned(), value.to_owned())
     });
-    match apply(&mut tree, variables) {
+    match apply(&mut tree, variables, Reading::First) {
         Ok(warnings) => Ok((tree.root, warnings)),
         Err(error) => Err(error.to_string()),
     }
@@ -98,7 +98,7 @@ fn what_distribution_does_not_know_warns() {
     ] {
         let (root, warnings) = applied(&format!("{name}=tcp://10.0.0.1:5000")).unwrap();
         assert_eq!(warnings, [format!("{name}: not a setting, ignored")]);
-        assert_eq!(root, Tree::of_file(FILE, Origin::Defaults).unwrap().root);
+        assert_eq!(root, Tree::parse(FILE, Origin::Defaults).unwrap().root);
     }
     let (_, warnings) = applied("REGISTRY_HTTP_ADR=:1").unwrap();
     assert!(warnings[0].ends_with("; REGISTRY_HTTP_ADDR is meant, maybe"));
@@ -139,7 +139,7 @@ fn links_of_other_services_are_ignored() {
             let name = format!("REGISTRY_{service}_{name}");
             let (root, warnings) = applied(&format!("{name}={value}")).unwrap();
             assert!(warnings[0].starts_with(&format!("{name}: not a setting, ignored")));
-            assert_eq!(root, Tree::of_file(FILE, Origin::Defaults).unwrap().root);
+            assert_eq!(root, Tree::parse(FILE, Origin::Defaults).unwrap().root);
         }
     }
     for (name, value) in [

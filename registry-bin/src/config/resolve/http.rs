@@ -6,14 +6,13 @@ use http::{HeaderName, HeaderValue, Uri, header};
 
 use super::{
     super::{
-        ConfigError, Http, Listen,
+        Http, Listen,
+        error::Result,
         reader::{BareNumber, Section},
     },
     tls,
 };
 use crate::{listen::host_and_port, trusted::TrustedPeers};
-
-type Result<T> = std::result::Result<T, ConfigError>;
 
 const ADDRESS: &str = "127.0.0.1:5000";
 const DRAIN: Duration = Duration::from_secs(5);
@@ -53,8 +52,8 @@ pub(super) fn http(http: &Section<'_>) -> Result<Http> {
 }
 
 fn listen(http: &Section<'_>) -> Result<Listen> {
-    let unix = http.word("net", &[("tcp", false), ("unix", true)])?;
-    if unix {
+    let network = http.word("net", &[("tcp", Network::Tcp), ("unix", Network::Unix)])?;
+    if let Network::Unix = network {
         let message = "must be the path of the socket, since http.net is unix";
         return match http.text("addr")? {
             Some(path) => Ok(Listen::Unix(path.into())),
@@ -66,6 +65,13 @@ fn listen(http: &Section<'_>) -> Result<Listen> {
         return Ok(Listen::Tcp(address));
     }
     Err(http.error("addr", no_address("5000")))
+}
+
+/// What `net` says.
+#[derive(Clone, Copy)]
+enum Network {
+    Tcp,
+    Unix,
 }
 
 fn no_address(port: &str) -> String {

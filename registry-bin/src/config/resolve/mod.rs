@@ -12,12 +12,10 @@ use tracing::level_filters::LevelFilter;
 #[cfg(test)]
 pub(crate) use self::storage::ROOT_WITH_A_FILE;
 use super::{
-    AccessFormat, Config, ConfigError, Environment, Htpasswd, Log, LogFormatter, LogLevel, Source,
-    StorageHealth, reader::Section, tree::Tree,
+    AccessFormat, Config, Environment, Htpasswd, Log, LogFormatter, LogLevel, Source,
+    StorageHealth, error::Result, reader::Section, tree::Tree,
 };
 use crate::telemetry::Levels;
-
-type Result<T> = std::result::Result<T, ConfigError>;
 
 const VERSION: &str = "0.1";
 const ENTRIES: usize = 1000;

@@ -3,12 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::super::{
-    ConfigError, Driver, Environment, Storage, UploadPurging,
+    Driver, Environment, Storage, UploadPurging,
+    error::Result,
     reader::{BareNumber, Section},
     schema::BESIDE_THE_DRIVER,
 };
-
-type Result<T> = std::result::Result<T, ConfigError>;
 
 pub(crate) const ROOT_WITH_A_FILE: &str = "/var/lib/registry";
 const THREADS: usize = 100;

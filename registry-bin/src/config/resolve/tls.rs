@@ -4,11 +4,9 @@ use http::uri::{Scheme, Uri};
 use rustls::pki_types::ServerName;
 
 use super::super::{
-    Acme, Certificate, ClientAuth, ClientCertificates, ConfigError, Tls, TlsVersion,
+    Acme, Certificate, ClientAuth, ClientCertificates, Tls, TlsVersion, error::Result,
     reader::Section,
 };
-
-type Result<T> = std::result::Result<T, ConfigError>;
 
 pub(super) fn tls(tls: &Section<'_>) -> Result<Option<Tls>> {
     let (certificate, key) = (tls.text("certificate")?, tls.text("key")?);

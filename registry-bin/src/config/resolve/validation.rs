@@ -2,9 +2,7 @@
 
 use registry_core::manifest::Platform;
 
-use super::super::{Class, ConfigError, Indexes, References, Validation, reader::Section};
-
-type Result<T> = std::result::Result<T, ConfigError>;
+use super::super::{Class, Indexes, References, Validation, error::Result, reader::Section};
 
 pub(super) fn classes(repository: &Section<'_>) -> Result<Vec<Class>> {
     let class = |name: String| match name.as_str() {
@@ -40,7 +38,11 @@ pub(super) fn validation(validation: &Section<'_>) -> Result<Validation> {
 }
 
 fn indexes(indexes: &Section<'_>) -> Result<Indexes> {
-    let words = [("all", 0_u8), ("none", 1), ("list", 2)];
+    let words = [
+        ("all", Children::All),
+        ("none", Children::None),
+        ("list", Children::Listed),
+    ];
     let platforms = indexes.word("platforms", &words)?;
     let listed = indexes.sections("platformlist")?;
     let listed: Vec<_> = listed.iter().map(platform).collect::<Result<_>>()?;
@@ -51,14 +53,22 @@ fn indexes(indexes: &Section<'_>) -> Result<Indexes> {
         indexes.noted("platformlist", shown.collect::<Vec<_>>());
     }
     match platforms {
-        0 => Ok(Indexes::All),
-        1 => Ok(Indexes::None),
-        _ if listed.is_empty() => Err(indexes.error(
+        Children::All => Ok(Indexes::All),
+        Children::None => Ok(Indexes::None),
+        Children::Listed if listed.is_empty() => Err(indexes.error(
             "platformlist",
             "must have an entry, since platforms is list",
         )),
-        _ => Ok(Indexes::List(listed)),
+        Children::Listed => Ok(Indexes::List(listed)),
     }
+}
+
+/// What `platforms` says of the children of an index.
+#[derive(Clone, Copy)]
+enum Children {
+    All,
+    Listed,
+    None,
 }
 
 fn platform(platform: &Section<'_>) -> Result<Platform> {

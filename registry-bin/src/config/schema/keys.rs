@@ -413,7 +413,7 @@ const HTTP: Node = Section(&[
     (
         "headers",
         Map(
-            Setting::new("none", "names with a list of values each, added to every answer"),
+            Setting::new("none", "names with a list of values each, added to every answer that does not have that header"),
             &HEADER,
         ),
     ),

@@ -83,7 +83,7 @@ impl Kept {
         let certificate = CertificateDer::from_pem_slice(pem).ok();
         let newest = Newest {
             pem: pem.to_owned(),
-            facts: certificate.and_then(|der| Facts::of(&der, SystemClock.now())),
+            facts: certificate.and_then(|der| Facts::read(&der, SystemClock.now())),
         };
         let mut slot = self
             .0

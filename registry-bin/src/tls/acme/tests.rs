@@ -10,6 +10,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use rustls_acme::CertCache as _;
+use tokio::net::TcpSocket;
 
 use super::*;
 
@@ -39,9 +40,10 @@ async fn an_authority_that_says_nothing_does_not_hold_it_up() {
 #[tokio::test]
 async fn an_authority_that_is_not_there_is_named_with_what_to_do() {
     let home = tempfile::tempdir().unwrap();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Bound, so that nobody else has the port, and not listened on.
+    let gone = TcpSocket::new_v4().unwrap();
+    gone.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = gone.local_addr().unwrap();
-    drop(gone);
     let acme = acme(home.path(), format!("https://{address}/directory"));
     let refusal = acme.until_refused(&mut 0).await;
     assert!(refusal.why().contains("refused"), "{refusal:?}");

@@ -1,14 +1,16 @@
 //! Where clients connect: TCP addresses as Go writes them, and Unix sockets.
 
+mod error;
+mod unix;
+
 use std::{
-    fmt, io,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::fs::FileTypeExt,
-    path::{Path, PathBuf},
 };
 
-use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket, UnixStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
+pub use self::{error::BindError, unix::SocketListener};
 use crate::{config::Listen, failure::Failure, systemd::activation::Socket};
 
 /// How many connections wait to be accepted, if the kernel allows as many (`net.core.somaxconn`). With
@@ -21,8 +23,8 @@ const BACKLOG: u32 = 4096;
 pub enum Listener {
     /// A TCP port.
     Tcp(TcpListener, SocketAddr),
-    /// A Unix socket. Its file is removed at the end, if it was made here.
-    Unix(UnixListener, SocketFile),
+    /// A Unix socket.
+    Unix(SocketListener),
 }
 
 impl Listener {
@@ -34,13 +36,9 @@ impl Listener {
     pub async fn bind(listen: &Listen, key: &'static str) -> Result<Self, BindError> {
         let bound = match listen {
             Listen::Tcp(address) => tcp(address).await,
-            Listen::Unix(path) => unix(path).await,
+            Listen::Unix(path) => SocketListener::bind(path).await.map(Self::Unix),
         };
-        bound.map_err(|source| BindError {
-            listen: listen.clone(),
-            key,
-            source,
-        })
+        bound.map_err(|source| BindError::new(listen, key, source))
     }
 
     /// The socket that a service manager passed, or else the address of the setting `key`, bound.
@@ -48,13 +46,13 @@ impl Listener {
     /// # Errors
     ///
     /// [`Failure`] when there is neither.
-    pub async fn of(
+    pub async fn take_or_bind(
         passed: Option<Socket>,
         listen: &Listen,
         key: &'static str,
     ) -> Result<Self, Failure> {
         match passed {
-            Some(socket) => Ok(Self::passed(socket)?),
+            Some(socket) => Ok(Self::take(socket)?),
             None => Ok(Self::bind(listen, key).await?),
         }
     }
@@ -63,7 +61,7 @@ impl Listener {
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(_, address) => Some(address.ip()),
-            Self::Unix(..) => None,
+            Self::Unix(_) => None,
         }
     }
 
@@ -72,110 +70,24 @@ impl Listener {
     /// # Errors
     ///
     /// When the operating system does not allow it.
-    pub fn passed(socket: Socket) -> io::Result<Self> {
+    pub fn take(socket: Socket) -> io::Result<Self> {
         match socket {
             Socket::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
                 let address = listener.local_addr()?;
                 Ok(Self::Tcp(TcpListener::from_std(listener)?, address))
             }
-            Socket::Unix(listener) => {
-                listener.set_nonblocking(true)?;
-                let address = listener.local_addr()?;
-                let path = address.as_pathname().unwrap_or(Path::new("(unnamed)"));
-                let file = SocketFile(path.to_owned(), Owner::Manager);
-                Ok(Self::Unix(UnixListener::from_std(listener)?, file))
-            }
+            Socket::Unix(listener) => Ok(Self::Unix(SocketListener::take(listener)?)),
         }
     }
-}
 
-impl Listener {
     /// Where clients connect, as they would write it.
     pub fn address(&self, encrypted: bool) -> String {
         let scheme = if encrypted { "https" } else { "http" };
         match self {
             Self::Tcp(_, address) => format!("{scheme}://{address}"),
-            Self::Unix(_, SocketFile(path, _)) => format!("unix:{}", path.display()),
+            Self::Unix(listener) => format!("unix:{}", listener.path().display()),
         }
-    }
-}
-
-/// The file of a Unix socket: removed when this is dropped, if it was made here.
-#[derive(Debug)]
-pub struct SocketFile(PathBuf, Owner);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
-    Manager,
-    Us,
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if self.1 == Owner::Us {
-            drop(std::fs::remove_file(&self.0));
-        }
-    }
-}
-
-/// An address that cannot be bound.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct BindError {
-    listen: Listen,
-    key: &'static str,
-    source: io::Error,
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unix = match &self.listen {
-            Listen::Tcp(address) => {
-                write!(f, "cannot listen on {address}")?;
-                false
-            }
-            Listen::Unix(path) => {
-                write!(f, "cannot listen on {}", path.display())?;
-                true
-            }
-        };
-        write!(f, ": {}", self.source)?;
-        let key = self.key;
-        match (self.source.kind(), unix) {
-            (io::ErrorKind::AddrInUse, _) => {
-                let variable = key.replace('.', "_").to_ascii_uppercase();
-                write!(
-                    f,
-                    "; stop what listens there, or choose another {key} (REGISTRY_{variable})"
-                )
-            }
-            (io::ErrorKind::PermissionDenied, false) => write!(
-                f,
-                "; ports below 1024 need a privilege (CAP_NET_BIND_SERVICE): grant it, or choose \
-                 another {key}"
-            ),
-            (io::ErrorKind::PermissionDenied, true) => write!(
-                f,
-                "; let the user of the registry write the directory, or choose another {key}"
-            ),
-            (io::ErrorKind::AddrNotAvailable, _) => write!(
-                f,
-                "; no interface of this host has that address: write one that it has in {key}, or \
-                 :PORT for every interface"
-            ),
-            (io::ErrorKind::NotFound, true) => {
-                write!(f, "; make the directory, or choose another {key}")
-            }
-            (_, false) => write!(f, "; choose another {key}"),
-            (_, true) => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
     }
 }
 
@@ -238,23 +150,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn unix(path: &Path) -> io::Result<Listener> {
-    // What a killed registry left behind is a socket that nobody answers.
-    let is_socket = |meta: std::fs::Metadata| meta.file_type().is_socket();
-    if std::fs::symlink_metadata(path).is_ok_and(is_socket)
-        && UnixStream::connect(path).await.is_err()
-    {
-        std::fs::remove_file(path)?;
-    }
-    let socket = UnixSocket::new_stream()?;
-    socket.bind(path)?;
-    let listener = socket.listen(BACKLOG)?;
-    Ok(Listener::Unix(
-        listener,
-        SocketFile(path.to_owned(), Owner::Us),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,13 +191,14 @@ mod tests {
     #[tokio::test]
     async fn a_crowd_waits_to_be_accepted() {
         let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
-        let crowd = BACKLOG.min(allowed.trim().parse().unwrap()).min(400);
+        let crowd = BACKLOG.min(allowed.trim().parse().unwrap()).min(160);
         let listen = Listen::Tcp("127.0.0.1:0".into());
         let listener = Listener::bind(&listen, "http.addr").await.unwrap();
         let Listener::Tcp(_, address) = &listener else {
             panic!("it is a port");
         };
-        let patience = std::time::Duration::from_secs(10);
+        // More than wait without being asked for, and not so many that files run out.
+        let patience = std::time::Duration::from_secs(60);
         let connect = |_| std::net::TcpStream::connect_timeout(address, patience).unwrap();
         let _crowd: Vec<_> = (0..crowd).map(connect).collect();
     }
@@ -318,6 +214,7 @@ mod tests {
         let told = Listener::bind(&listen, "http.debug.addr")
             .await
             .unwrap_err();
+        assert!(std::error::Error::source(&told).is_some());
         let told = told.to_string();
         let remedy = "; stop what listens there, or choose another http.debug.addr \
                       (REGISTRY_HTTP_DEBUG_ADDR)";

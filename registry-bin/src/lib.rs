@@ -5,6 +5,8 @@ pub mod assemble;
 pub mod check;
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod explained;
 pub mod failure;
 pub mod files;
 pub mod health;

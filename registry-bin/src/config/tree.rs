@@ -93,6 +93,21 @@ impl Tree {
         }
     }
 
+    /// Where it was first written that there is anything at `path`: a section may be there by a variable
+    /// for one of its settings alone.
+    pub(crate) fn origin_of_section(&self, path: &str) -> Origin {
+        let whole = self.origin(path);
+        if self.lines.has(path) && matches!(whole, Origin::File(..)) {
+            return whole;
+        }
+        let inside = |set: &str| set.strip_prefix(path).is_some_and(|r| r.starts_with('.'));
+        let mut overrides = self.overrides.iter();
+        match overrides.find(|(set, _)| inside(set)) {
+            Some((_, variable)) => Origin::Variable(variable.clone()),
+            None => whole,
+        }
+    }
+
     /// The first variable that sets an entry of the list at `path`, if there is none for all of it.
     fn variable_of_an_entry(&self, path: &str) -> Option<&String> {
         let entry = |(set, _): &(&String, &String)| {
@@ -182,7 +197,8 @@ pub(crate) fn asks(path: &str, value: &Value) -> bool {
         Value::Array(list) => list.iter().any(|value| asks(path, value)),
         Value::Object(map) => {
             // Only these can be switched off by themselves, there as well.
-            let switch = path.starts_with("log.hooks") || path.starts_with("notifications");
+            let switches = ["log.hooks", "middleware", "notifications"];
+            let switch = switches.iter().any(|section| path.starts_with(section));
             let off = switch && map.get("disabled") == Some(&Value::Bool(true));
             !off && map.values().any(|value| asks(path, value))
         }
@@ -287,6 +303,7 @@ mod tests {
             "notifications: {endpoints: []}",
             "notifications: {events: {includereferences: false}, endpoints: [{disabled: true, url: x}]}",
             "middleware: {registry: [], storage: }",
+            "middleware: {storage: [{name: redirect, disabled: true, options: {baseurl: x}}]}",
             "log: {hooks: []}",
             "log: {hooks: [{type: mail, disabled: true, levels: [panic]}]}",
             "health: {file: [], http: [], tcp: []}",
@@ -299,7 +316,7 @@ mod tests {
             "redis: {db: 0}",
             "proxy: {remoteurl: 'https://r'}",
             "notifications: {endpoints: [{disabled: true, url: x}, {url: y}]}",
-            "middleware: {storage: [{name: redirect, disabled: true}]}",
+            "middleware: {storage: [{name: redirect, disabled: true}, {name: cloudfront}]}",
             "log: {hooks: [{type: mail}]}",
             "health: {file: [{file: /a, disabled: true}]}",
             "compatibility: {schema1: {enabled: true}}",

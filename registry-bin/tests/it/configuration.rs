@@ -17,7 +17,9 @@ fn without_anything_it_says_what_it_does() {
     let log = program.log();
     let root = home.path().join(".local/share/registry");
     for line in [
-        "configuration: no file, defaults and variables alone",
+        "configuration: no file: neither the command line nor REGISTRY_CONFIGURATION_PATH names one; \
+         defaults and variables alone",
+        "cache: on, in this process and bounded, checked against the disk; no Redis",
         &format!("storage: filesystem, in {}", root.display()),
         "deletes: on (",
         "read-only: off",

@@ -70,6 +70,7 @@ fn lines(config: &Config) -> Vec<String> {
     let mut lines = vec![
         format!("configuration: {}", config.source),
         storage(&config.storage),
+        cache(&config.storage.driver).to_owned(),
         deletes(config),
         format!("read-only: {}", on(config.storage.read_only)),
         validation(&config.validation),
@@ -102,6 +103,19 @@ fn storage(storage: &Storage) -> String {
     match &storage.driver {
         Driver::Filesystem { root, .. } => format!("storage: filesystem, in {}", root.display()),
         Driver::Inmemory => "storage: memory, gone when this process ends".to_owned(),
+    }
+}
+
+/// What Distribution's settings of caches come to: no driver has a cache that can be switched.
+fn cache(driver: &Driver) -> &'static str {
+    match driver {
+        Driver::Filesystem { .. } => {
+            "cache: on, in this process and bounded, checked against the disk; no Redis \
+             (storage.cache changes nothing)"
+        }
+        Driver::Inmemory => {
+            "cache: off, the storage is memory itself; no Redis (storage.cache changes nothing)"
+        }
     }
 }
 

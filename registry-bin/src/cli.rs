@@ -39,9 +39,9 @@ pub enum Command {
     /// Serve until SIGTERM or SIGINT.
     ///
     /// Without CONFIG the file that REGISTRY_CONFIGURATION_PATH names is read; without that, defaults
-    /// apply: http://127.0.0.1:5000, with the content in $XDG_DATA_HOME/registry or
-    /// ~/.local/share/registry. The log goes to standard error, a line for each request to standard
-    /// output.
+    /// apply: http://127.0.0.1:5000, with the content in $STATE_DIRECTORY, which systemd sets for a
+    /// service, or else in $XDG_DATA_HOME/registry or ~/.local/share/registry. The log goes to standard
+    /// error, a line for each request to standard output.
     Serve {
         /// The configuration file (Distribution's, version 0.1).
         config: Option<PathBuf>,

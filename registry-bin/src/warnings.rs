@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 /// What the warnings are drawn from.
@@ -83,18 +83,42 @@ fn below_temporary(exposure: &Exposure) -> Option<String> {
     let folders = [Path::new("/tmp"), Path::new("/var/tmp")];
     let own = exposure.temporary.as_deref();
     let own = own.filter(|folder| folder.is_absolute() && folder.parent().is_some());
-    let found = folders.into_iter().chain(own);
-    let folder = found.into_iter().find(|f| directory.starts_with(f))?;
+    let place = real(directory);
+    let mut found = own.into_iter().chain(folders);
+    let folder = found.find(|folder| place.starts_with(real(folder)))?;
+    let written = directory.display();
+    let place = if place == directory {
+        written.to_string()
+    } else {
+        format!("{written}, which is {}", place.display())
+    };
     Some(format!(
-        "content is in {}, below {}, which is emptied from time to time: choose another \
+        "content is in {place}, below {}, which is emptied from time to time: choose another \
          storage.filesystem.rootdirectory, such as /var/lib/registry",
-        directory.display(),
         folder.display()
     ))
 }
 
+/// What a path leads to, without links and detours: as far as there is something, and the rest as written.
+fn real(path: &Path) -> PathBuf {
+    let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = path
+        .ancestors()
+        .find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
+    match there
+        .as_ref()
+        .map(|(ancestor, real)| (path.strip_prefix(ancestor), real))
+    {
+        Some((Ok(rest), real)) if rest != Path::new("") => real.join(rest),
+        Some((_, real)) => real.clone(),
+        None => path,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{env, fs, os::unix::fs::symlink};
+
     use super::*;
 
     const PULL_AND_PUSH: &str = "anybody who reaches this address may pull and push:";
@@ -207,5 +231,46 @@ mod tests {
                 "{said:?}"
             );
         }
+    }
+
+    /// What counts is where the content really is, and not how that was written.
+    #[test]
+    fn content_below_a_temporary_folder_by_another_name() {
+        let top = tempfile::tempdir().expect("a temporary directory can be made");
+        let scratch = top.path().join("scratch");
+        fs::create_dir_all(scratch.join("data")).expect("it can be made");
+        fs::create_dir(top.path().join("lib")).expect("it can be made");
+        let link = top.path().join("link");
+        symlink(&scratch, &link).expect("it can be made");
+        let said = |directory: PathBuf, temporary: &Path| {
+            let exposure = Exposure {
+                directory: Some(directory),
+                temporary: Some(temporary.to_owned()),
+                ..Exposure::default()
+            };
+            let below = format!("below {}, ", temporary.display());
+            of(&exposure).iter().any(|line| line.contains(&below))
+        };
+        for (directory, below) in [
+            ("scratch/data", true),
+            ("scratch/not/there/yet", true),
+            ("lib/../scratch/data", true),
+            ("lib/../scratch/not/there/yet", true),
+            ("link/data", true),
+            ("link/not/there/yet", true),
+            ("lib/data", false),
+            ("scratch/../lib", false),
+        ] {
+            assert_eq!(
+                said(top.path().join(directory), &scratch),
+                below,
+                "{directory}"
+            );
+        }
+        // The folder itself by another name, and a path that begins at the working directory.
+        assert!(said(scratch.join("data"), &link));
+        let working = env::current_dir().expect("there is one");
+        assert!(said("data".into(), &working));
+        assert!(!said("../data".into(), &working));
     }
 }

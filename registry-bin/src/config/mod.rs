@@ -19,7 +19,11 @@ mod source;
 mod tests;
 mod tree;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use http::{HeaderName, HeaderValue};
 use registry_core::{access::Secret, manifest::Platform};
@@ -101,7 +105,8 @@ impl Config {
         reading: Reading,
     ) -> Result<Self, ConfigError> {
         let mut tree = source.read(reading)?;
-        let warnings = environment::apply(&mut tree, environment.variables(), reading)?;
+        let mut warnings = environment::apply(&mut tree, environment.variables(), reading)?;
+        warnings.extend(source.overlooked(Path::new("/")));
         resolve::config(source, warnings, &tree, environment)
     }
 }
@@ -185,7 +190,7 @@ pub enum Driver {
     /// `storage.filesystem`: a directory.
     Filesystem {
         /// `rootdirectory`. Default: `/var/lib/registry` with a configuration file; without one
-        /// `$XDG_DATA_HOME/registry`, or `~/.local/share/registry`.
+        /// `$STATE_DIRECTORY`, `$XDG_DATA_HOME/registry`, or `~/.local/share/registry`.
         root: PathBuf,
         /// `maxthreads`: how many operations on files may run at once. Default: 100. Fewer than 25 are
         /// taken for 25.

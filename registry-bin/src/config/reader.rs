@@ -256,6 +256,16 @@ impl<'a> Section<'a> {
         ConfigError::new(self.tree.origin(&path), path, message)
     }
 
+    /// Sections that exclude each other, each with where it was written.
+    pub(crate) fn rivals(&self, keys: &[&str]) -> String {
+        let rival = |key: &&str| {
+            let origin = self.tree.origin_of_section(&join(&self.path, key));
+            format!("{key}: {origin}")
+        };
+        let rivals: Vec<_> = keys.iter().map(rival).collect();
+        rivals.join(", ")
+    }
+
     /// Notes what a setting came to.
     pub(crate) fn noted<T: Serialize>(&self, key: &str, found: T) -> T {
         let value = serde_json::to_value(&found).unwrap_or_default();

@@ -69,6 +69,21 @@ impl Source {
         Tree::parse(&text, origin)
     }
 
+    /// What to say of a file below `top` that Distribution's packages and images read, and nobody named
+    /// here: whoever put it there may think that it is read.
+    pub(super) fn overlooked(&self, top: &Path) -> Option<String> {
+        if self.is_file() {
+            return None;
+        }
+        let mut places = CUSTOMARY.iter().map(|place| top.join(place));
+        let path = places.find(|path| path.is_file())?;
+        let path = path.display();
+        Some(format!(
+            "{path}: is there, and is not read, since nobody names it: if it is meant, start with \
+             `registry serve {path}`, or set {CONFIGURATION_PATH}={path}"
+        ))
+    }
+
     fn path(&self) -> Option<&PathBuf> {
         match self {
             Self::Argument(path) | Self::Variable(path) => Some(path),
@@ -76,6 +91,12 @@ impl Source {
         }
     }
 }
+
+/// Where the images of Distribution 2 and 3, and Debian's package, have their configuration.
+const CUSTOMARY: [&str; 2] = [
+    "etc/docker/registry/config.yml",
+    "etc/distribution/config.yml",
+];
 
 /// The largest file that is read, in bytes: what is larger is no configuration, and may have no end.
 const LARGEST: u64 = 16 << 20;
@@ -115,7 +136,11 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Argument(path) => write!(f, "{} (from the command line)", path.display()),
-            Self::None => f.write_str("no file, defaults and variables alone"),
+            Self::None => write!(
+                f,
+                "no file: the command line names none, {CONFIGURATION_PATH} is not set; defaults and \
+                 variables alone"
+            ),
             Self::Variable(path) => write!(f, "{} (from {CONFIGURATION_PATH})", path.display()),
         }
     }
@@ -153,5 +178,36 @@ impl Environment {
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_in_a_customary_place_is_not_passed_over_in_silence() {
+        let top = tempfile::tempdir().expect("a temporary directory can be made");
+        let told = |source: Source| source.overlooked(top.path()).unwrap_or_default();
+        assert_eq!(told(Source::None), "");
+        for place in [
+            "etc/distribution/config.yml",
+            "etc/docker/registry/config.yml",
+        ] {
+            let path = top.path().join(place);
+            fs::create_dir_all(path.parent().expect("it is in a folder")).expect("it can be made");
+            fs::write(&path, "").expect("it can be written");
+            let path = path.display();
+            let said = told(Source::None);
+            assert!(
+                said.starts_with(&format!("{path}: is there, and is not read")),
+                "{said}"
+            );
+            assert!(said.contains(&format!("`registry serve {path}`")), "{said}");
+            assert_eq!(told(Source::Argument("c.yml".into())), "");
+            assert_eq!(told(Source::Variable("c.yml".into())), "");
+        }
     }
 }

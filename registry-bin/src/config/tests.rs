@@ -278,6 +278,72 @@ fn deletes_follow_whether_there_is_a_file() {
 }
 
 #[test]
+fn without_a_file_content_is_where_the_surroundings_say() {
+    let root = |file, variables| match load(file, variables).unwrap().storage.driver {
+        Driver::Filesystem { root, .. } => root.to_str().unwrap().to_owned(),
+        Driver::Inmemory => panic!("not asked for"),
+    };
+    let user = "XDG_DATA_HOME=/xdg\n";
+    let service = "XDG_DATA_HOME=/xdg\nSTATE_DIRECTORY=/var/lib/one:/var/lib/two\n";
+    assert_eq!(root(None, user), "/xdg/registry");
+    assert_eq!(root(None, service), "/var/lib/one");
+    assert_eq!(
+        root(None, "STATE_DIRECTORY=one\nXDG_DATA_HOME=/xdg"),
+        "/xdg/registry"
+    );
+    let named = format!("{service}REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/v");
+    assert_eq!(root(None, &named), "/v");
+    let file = "version: 0.1\nstorage: {filesystem: {rootdirectory: /srv/registry}}";
+    assert_eq!(root(Some(file), service), "/srv/registry");
+    let file = "version: 0.1\nstorage: filesystem";
+    assert_eq!(root(Some(file), service), ROOT_WITH_A_FILE);
+}
+
+/// A variable wins over the file: a unit that sets one would take the file's setting away.
+#[test]
+fn the_unit_of_systemd_sets_nothing() {
+    let unit = include_str!("../../../dist/systemd/registry.service");
+    let set = unit
+        .lines()
+        .filter(|line| line.contains("REGISTRY_") && !line.starts_with('#'));
+    assert_eq!(set.collect::<Vec<_>>(), [""; 0]);
+    assert!(unit.lines().any(|line| line == "StateDirectory=registry"));
+}
+
+#[test]
+fn rivals_are_named_with_their_places() {
+    let rows = [
+        (
+            Some("version: 0.1\nstorage:\n  inmemory:\n"),
+            "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/v",
+            "c.yml:2: storage: several drivers are configured (filesystem: \
+             REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY, inmemory: c.yml:3); keep one; ",
+        ),
+        (
+            Some("version: 0.1\nstorage:\n  inmemory:\n  filesystem:\n"),
+            "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/v",
+            "c.yml:2: storage: several drivers are configured (filesystem: c.yml:4, inmemory: c.yml:3)",
+        ),
+        (
+            None,
+            "REGISTRY_STORAGE=inmemory\nREGISTRY_STORAGE_FILESYSTEM_MAXTHREADS=30",
+            "REGISTRY_STORAGE: storage: several drivers are configured (filesystem: \
+             REGISTRY_STORAGE_FILESYSTEM_MAXTHREADS, inmemory: REGISTRY_STORAGE)",
+        ),
+        (
+            Some("version: 0.1\nstorage: inmemory\nauth: none\n"),
+            "REGISTRY_AUTH_HTPASSWD_REALM=r",
+            "c.yml:3: auth: several kinds are configured (htpasswd: \
+             REGISTRY_AUTH_HTPASSWD_REALM, none: c.yml:3)",
+        ),
+    ];
+    for (file, variables, begin) in rows {
+        let told = load(file, variables).unwrap_err();
+        assert!(told.starts_with(begin), "{told}");
+    }
+}
+
+#[test]
 fn durations_have_their_unit() {
     let set = |name: &str, value: &str| load(None, &format!("REGISTRY_{name}={value}"));
     let purging = "STORAGE_MAINTENANCE_UPLOADPURGING";

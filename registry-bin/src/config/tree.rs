@@ -93,6 +93,21 @@ impl Tree {
         }
     }
 
+    /// Where it was first written that there is anything at `path`: a section may be there by a variable
+    /// for one of its settings alone.
+    pub(crate) fn origin_of_section(&self, path: &str) -> Origin {
+        let whole = self.origin(path);
+        if self.lines.has(path) && matches!(whole, Origin::File(..)) {
+            return whole;
+        }
+        let inside = |set: &str| set.strip_prefix(path).is_some_and(|r| r.starts_with('.'));
+        let mut overrides = self.overrides.iter();
+        match overrides.find(|(set, _)| inside(set)) {
+            Some((_, variable)) => Origin::Variable(variable.clone()),
+            None => whole,
+        }
+    }
+
     /// The first variable that sets an entry of the list at `path`, if there is none for all of it.
     fn variable_of_an_entry(&self, path: &str) -> Option<&String> {
         let entry = |(set, _): &(&String, &String)| {

@@ -151,7 +151,7 @@ fn auth(root: &Section<'_>) -> Result<Option<Htpasswd>> {
             }))
         }
         _ => {
-            let message = format!("several kinds are configured ({})", kinds.join(", "));
+            let message = format!("several kinds are configured ({})", auth.rivals(&kinds));
             let remedy = "a scalar, as in REGISTRY_AUTH=htpasswd, replaces the section";
             Err(root.error("auth", format!("{message}; keep one; {remedy}")))
         }

@@ -41,7 +41,10 @@ pub(super) fn storage(
             return Err(root.error("storage", message));
         }
         _ => {
-            let message = format!("several drivers are configured ({})", drivers.join(", "));
+            let message = format!(
+                "several drivers are configured ({})",
+                storage.rivals(&drivers)
+            );
             let remedy = "a scalar, as in REGISTRY_STORAGE=inmemory, replaces the section";
             return Err(root.error("storage", format!("{message}; keep one; {remedy}")));
         }
@@ -115,10 +118,17 @@ fn filesystem(
     })
 }
 
+/// The directory that systemd made for the service (`StateDirectory=`, the first of them), or one of
+/// the user's.
 fn data_home(environment: &Environment) -> Option<PathBuf> {
-    let absolute = |name| Some(PathBuf::from(environment.value(name)?)).filter(|p| p.is_absolute());
-    let home = || Some(absolute("HOME")?.join(".local/share"));
-    Some(absolute("XDG_DATA_HOME").or_else(home)?.join("registry"))
+    let absolute = |path: &str| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let named = |name| absolute(environment.value(name)?);
+    let of_the_service = || absolute(environment.value("STATE_DIRECTORY")?.split(':').next()?);
+    let of_the_user = || {
+        let home = || Some(named("HOME")?.join(".local/share"));
+        Some(named("XDG_DATA_HOME").or_else(home)?.join("registry"))
+    };
+    of_the_service().or_else(of_the_user)
 }
 
 fn upload_purging(purging: &Section<'_>) -> Result<Option<UploadPurging>> {

@@ -174,8 +174,8 @@ const STORAGE: Node = Section(&[
             (
                 "rootdirectory",
                 Node::value(
-                    "`/var/lib/registry` with a file, else `$XDG_DATA_HOME/registry` or \
-                     `~/.local/share/registry`",
+                    "`/var/lib/registry` with a file, else `$STATE_DIRECTORY` (of a service of systemd), \
+                     `$XDG_DATA_HOME/registry` or `~/.local/share/registry`",
                     "a directory on one file system; it is made if it is missing",
                 ),
             ),

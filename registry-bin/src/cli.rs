@@ -138,7 +138,15 @@ pub fn version() -> String {
 /// The completion script of a shell.
 pub fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut CommandLine::command(), "registry", &mut script);
+    let mut line = CommandLine::command().mut_subcommand("htpasswd", |htpasswd| {
+        // What is refused is taken, to say why; it is not offered.
+        let all = htpasswd.get_arguments();
+        let offered = all.filter(|argument| !argument.is_hide_set());
+        clap::Command::new("htpasswd")
+            .about(htpasswd.get_about().cloned().unwrap_or_default())
+            .args(offered.cloned())
+    });
+    clap_complete::generate(shell, &mut line, "registry", &mut script);
     script
 }
 
@@ -183,7 +191,7 @@ pub fn manual(of: Option<&str>) -> Result<Vec<u8>, UsageError> {
     Ok(page)
 }
 
-/// A section of a manual page. Several lines are not filled: they are a table.
+/// A section of a manual page. A paragraph of several lines is not filled: it is a table.
 fn as_it_stands(text: &str) -> String {
     let line = |line: &str| {
         let line = line.replace('\\', "\\e").replace('-', "\\-");
@@ -195,11 +203,15 @@ fn as_it_stands(text: &str) -> String {
         };
         format!("{guard}{line}\n")
     };
-    let lines: String = text.lines().map(line).collect();
-    if text.lines().count() == 1 {
-        return format!(".SH NOTES\n{lines}");
-    }
-    format!(".SH NOTES\n.nf\n{lines}.fi\n")
+    let paragraph = |text: &str| {
+        let lines: String = text.lines().map(line).collect();
+        if text.lines().count() == 1 {
+            return lines;
+        }
+        format!(".nf\n{lines}.fi\n")
+    };
+    let paragraphs: Vec<_> = text.split("\n\n").map(paragraph).collect();
+    format!(".SH NOTES\n{}", paragraphs.join(".PP\n"))
 }
 
 /// The help of each command, as a page of the documentation shows it.
@@ -237,6 +249,8 @@ Examples:
 Exit status:
   0    done; of serve: stopped by a signal, after requests under way had been answered or cut
   1    something failed
+  3    of htpasswd -v: the password is wrong
+  6    of htpasswd -v and -D: the user is not in the file
   64   the command line makes no sense
   78   the configuration makes no sense
   130, 143   stopped at once by a second SIGINT, SIGTERM";
@@ -299,6 +313,15 @@ mod tests {
         for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
             assert!(text(completions(shell)).contains("htpasswd"));
         }
+        // What is refused is not offered; what is taken is.
+        let script = text(completions(Shell::Bash));
+        let offered = script
+            .split("registry__subcmd__htpasswd)")
+            .nth(1)
+            .unwrap_or_default();
+        let offered = offered.split("opts=\"").nth(1).unwrap_or_default();
+        let offered = offered.split('"').next().unwrap_or_default();
+        assert_eq!(offered.trim(), "-B -b -i -n -c -D -v -C -h --help");
         let command = CommandLine::command();
         let names = command.get_subcommands().map(clap::Command::get_name);
         let program = text(manual(None).unwrap());
@@ -308,6 +331,11 @@ mod tests {
             assert!(page.contains(&name) && program.contains(&name), "{page}");
         }
         assert!(program.contains("\n.nf\n") && program.contains("\n  64   the command line"));
+        let users = text(manual(Some("htpasswd")).unwrap());
+        assert!(
+            users.contains("give it with \\-i.\n.PP\n.nf\nExit status:\n"),
+            "{users}"
+        );
         assert!(manual(Some("absent")).is_err());
     }
 }

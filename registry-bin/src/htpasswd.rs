@@ -24,7 +24,14 @@ const LONGEST: usize = 72;
        registry htpasswd -D FILE USER           remove a user
        registry htpasswd -v FILE USER           whether the password is right",
     after_long_help = "A password on the command line (-b) is seen by every user of the machine and stays in the \
-                       shell's history: rather be asked, or give it with -i."
+                       shell's history: rather be asked, or give it with -i.
+
+Exit status:
+  0    done
+  1    something failed: the file cannot be read or written, or the password is not fit
+  3    the password is wrong (-v)
+  6    the user is not in the file (-v, -D)
+  64   the command line makes no sense"
 )]
 #[non_exhaustive]
 pub struct Htpasswd {

@@ -197,7 +197,8 @@ pub(crate) fn asks(path: &str, value: &Value) -> bool {
         Value::Array(list) => list.iter().any(|value| asks(path, value)),
         Value::Object(map) => {
             // Only these can be switched off by themselves, there as well.
-            let switch = path.starts_with("log.hooks") || path.starts_with("notifications");
+            let switches = ["log.hooks", "middleware", "notifications"];
+            let switch = switches.iter().any(|section| path.starts_with(section));
             let off = switch && map.get("disabled") == Some(&Value::Bool(true));
             !off && map.values().any(|value| asks(path, value))
         }
@@ -302,6 +303,7 @@ mod tests {
             "notifications: {endpoints: []}",
             "notifications: {events: {includereferences: false}, endpoints: [{disabled: true, url: x}]}",
             "middleware: {registry: [], storage: }",
+            "middleware: {storage: [{name: redirect, disabled: true, options: {baseurl: x}}]}",
             "log: {hooks: []}",
             "log: {hooks: [{type: mail, disabled: true, levels: [panic]}]}",
             "health: {file: [], http: [], tcp: []}",
@@ -314,7 +316,7 @@ mod tests {
             "redis: {db: 0}",
             "proxy: {remoteurl: 'https://r'}",
             "notifications: {endpoints: [{disabled: true, url: x}, {url: y}]}",
-            "middleware: {storage: [{name: redirect, disabled: true}]}",
+            "middleware: {storage: [{name: redirect, disabled: true}, {name: cloudfront}]}",
             "log: {hooks: [{type: mail}]}",
             "health: {file: [{file: /a, disabled: true}]}",
             "compatibility: {schema1: {enabled: true}}",

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use self::links::is_link;
+use self::links::Links;
 use super::{
     document::Document,
     error::{ConfigError, Origin, QUOTES},
@@ -39,6 +39,7 @@ pub(crate) fn apply(
         .filter(|(name, _)| name.starts_with(PREFIX) && name != CONFIGURATION_PATH)
         .collect();
     variables.sort();
+    let links = Links::find(&variables);
     let mut warnings = Vec::new();
     let mut problems = Vec::new();
     for (name, value) in variables {
@@ -58,7 +59,7 @@ pub(crate) fn apply(
                     problems.push(place.problem(&message));
                 }
             }
-            Ok(false) | Err(_) if place.outside && is_link(&path, &value) => {
+            Ok(false) | Err(_) if place.outside && links.has(&path, &value) => {
                 warnings.push(not_a_setting(&name));
             }
             Ok(false) if place.idle => {}

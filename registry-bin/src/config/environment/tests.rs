@@ -153,6 +153,41 @@ fn links_of_other_services_are_ignored() {
     }
 }
 
+#[test]
+fn a_container_that_is_linked_is_told_by_its_port() {
+    let port = "REGISTRY_AUTH_PORT=tcp://10.0.0.1:80";
+    for variable in [
+        "REGISTRY_AUTH_NAME=/web/auth",
+        "REGISTRY_AUTH_ENV_FOO=x",
+        "REGISTRY_AUTH_ENV_REALM_OF=x",
+    ] {
+        let name = variable.split('=').next().unwrap_or_default();
+        let (root, warnings) = applied(&format!("{port}\n{variable}")).unwrap();
+        assert_eq!(root, Tree::of_file(FILE, Origin::Defaults).unwrap().root);
+        let begin = format!("{name}: not a setting, ignored");
+        assert!(
+            warnings.iter().any(|said| said.starts_with(&begin)),
+            "{warnings:?}"
+        );
+        // Without the port it is a slip of the pen; so it is with that of another.
+        for other in [
+            "",
+            "REGISTRY_STORAGE_PORT=tcp://10.0.0.1:80",
+            "REGISTRY_AUTH_PORT=80",
+        ] {
+            let told = applied(format!("{other}\n{variable}").trim()).unwrap_err();
+            assert!(told.contains(&format!("{name}: auth.")), "{told}");
+        }
+    }
+    for variable in [
+        "REGISTRY_AUTH_NAME=web",
+        "REGISTRY_AUTH_NAME=/web",
+        "REGISTRY_AUTH_ENV=x",
+    ] {
+        applied(&format!("{port}\n{variable}")).unwrap_err();
+    }
+}
+
 /// Who comes in, and what may be done, is not decided by what means nothing.
 #[test]
 fn what_is_unknown_below_storage_and_auth_is_an_error() {

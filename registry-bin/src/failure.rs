@@ -66,7 +66,9 @@ impl fmt::Display for Failure {
             Self::Config(error) => error.fmt(f),
             Self::GarbageCollect => f.write_str(
                 "garbage-collect comes with a later release, which collects while it serves; nothing was \
-                 removed. Until then, stop the registry and run Distribution's on the same directory",
+                 removed. Until then, stop the registry and run Distribution's on the same directory, with \
+                 --dry-run first: every repository of /v2/_catalog must be among those that it names \
+                 (docs/how-to/move-from-registry-2.md)",
             ),
             Self::Htpasswd(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),

@@ -20,6 +20,7 @@ use crate::{
     telemetry::{AccessLine, AccessLog},
 };
 
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The service for paths that are not the API's.
@@ -118,6 +119,9 @@ fn missing(text: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = StatusCode::NOT_FOUND;
     response.headers_mut().insert(CONTENT_TYPE, plain);
+    // As in Distribution, where all but `/` is the API's.
+    let version = HeaderValue::from_static("registry/2.0");
+    response.headers_mut().insert(API_VERSION, version);
     response
 }
 
@@ -178,6 +182,10 @@ mod tests {
             let answer = root.answer(&method, path, Some(&context));
             assert_eq!(answer.status(), status, "{method} {path}");
             assert_eq!(answer.headers()[REQUEST_ID], "edge-7");
+            let version = answer.headers().get(API_VERSION);
+            let version = version.map(|version| version.as_bytes());
+            let expected = (status == 404).then_some(&b"registry/2.0"[..]);
+            assert_eq!(version, expected, "{method} {path}");
             assert_eq!(answer.headers()["x-added"], "yes");
             let told = answer.into_body().collect().await.expect("it is there");
             assert_eq!(told.to_bytes(), body, "{method} {path}");

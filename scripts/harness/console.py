@@ -164,7 +164,8 @@ class Servers:
         log = self.folder.parent / "server.log"
         log.write_text("")
         _, place = self.terminal.enter("pwd")
-        script = f"cd {shlex.quote(place.strip())}; exec {command}"
+        _, mask = self.terminal.enter("umask")
+        script = f"umask {mask.strip()}; cd {shlex.quote(place.strip())}; exec {command}"
         # `exec` takes no variables in front.
         script = re.sub(r"exec ((\w+=\S* )+)", r"exec env \1", script)
         self.running = Daemon(["bash", "-c", script], log, self.environment)

@@ -43,10 +43,11 @@ def blocks(page):
     return found
 
 
-def example(path, language):
-    """The first block of a language on a page: what it shows is what is tested."""
+def example(path, language, having=""):
+    """The first block of a language on a page that has this in it: what it shows is what is tested."""
     page = TOP / path
-    return next(block.text for block in blocks(page) if block.language == language)
+    fitting = (block.text for block in blocks(page) if block.language == language)
+    return next(text for text in fitting if having in text)
 
 
 def _last_paragraph(lines):

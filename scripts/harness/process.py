@@ -69,7 +69,7 @@ class Daemon:
     """A process that runs until `stop`. Its output goes to a log file, whose end is shown when it
     does not come up."""
 
-    def __init__(self, command, log, env=None):
+    def __init__(self, command, log, env=None, **options):
         self.command = [str(word) for word in command]
         self.log = log
         with open(log, "ab") as output:
@@ -82,6 +82,7 @@ class Daemon:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
+                **options,
             )
 
     def wait_until(self, ready, seconds=60):

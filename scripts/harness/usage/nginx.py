@@ -2,8 +2,11 @@
 it tells the registry is the host and the client's address, over HTTP/1.0. And as our page says."""
 
 import contextlib
+import os
 import pathlib
 import re
+import shutil
+import socket
 
 from ..certificates import Authority, san
 from ..checks import equal, expect
@@ -20,6 +23,7 @@ NAME = "private.registry.docker.example.com"
 LEGACY = "x509: certificate relies on legacy Common Name field, use SANs instead"
 LOGIN = ["login", "-u", "USERNAME", "-p", "PASSWORD"]
 PAGE = "docs/how-to/move-from-docker-registry.md"
+OURS = "docs/how-to/behind-a-proxy.md"
 
 
 class Nginx(Steps):
@@ -38,6 +42,7 @@ class Nginx(Steps):
             self.with_tls(current=False)
             self.with_tls(current=True)
         self.as_our_page_says()
+        self.by_a_socket()
         with self.check("the registry says that it lets nobody in by apr1, and what to do"):
             variables = passwords.VARIABLES | {"REGISTRY_AUTH_HTPASSWD_PATH": str(USERS)}
             with self.stage.serve(**variables) as registry:
@@ -123,7 +128,7 @@ class Nginx(Steps):
         variables = passwords.VARIABLES | {"REGISTRY_HTTP_TRUSTEDPROXIES": "[127.0.0.1]"}
         with (
             self.stage.serve(**variables) as registry,
-            self.nginx(example("docs/how-to/behind-a-proxy.md", "nginx")),
+            self.nginx(example(OURS, "nginx")),
             trusted(authority, HOST),
             self.stage.dockerd() as docker,
         ):
@@ -136,6 +141,53 @@ class Nginx(Steps):
             with self.check("nginx as our page says: the log has the client's address"):
                 log = pathlib.Path(registry.log).read_text()
                 expect(re.search(r'^192\.0\.2\.1 .*"POST /v2/image/blobs', log, re.M), log)
+
+    def by_a_socket(self):
+        """The socket's file is made by the registry, in the folder of our page; or passed on with the
+        rights of our unit, as systemd does."""
+        site = example(OURS, "nginx")
+        over = example(OURS, "nginx", "unix:").strip()
+        site, changed = re.subn(r"proxy_pass .*;", over, site)
+        equal(changed, 1, "lines with proxy_pass")
+        configuration = self.folder / "socket.yml"
+        configuration.write_text(example(OURS, "yaml", "net: unix"))
+        path = pathlib.Path("/run/registry/registry.sock")
+        folder = example(OURS, "console", "install -d").splitlines()[0].removeprefix("$ ")
+        self.stage.run("bash", "-c", folder.replace("sudo ", ""))
+        with self.stage.serve(configuration, umask=0o022), self.nginx(site):
+            with self.check("nginx and a socket that others may not write: 502"):
+                equal(self.through(), "502", "answer")
+        with self.stage.serve(configuration, umask=0o007) as registry, self.nginx(site):
+            with self.check("nginx and a socket as our page says"):
+                equal(path.group(), "www-data", "the group")
+                equal(self.through(), "200", "answer")
+            with self.check("nginx and a socket: the log has the client's address"):
+                log, line = pathlib.Path(registry.log), r'^192\.0\.2\.1 .*"GET /v2/ '
+                # It is written some time after the answer.
+                said = registry.wait_until(lambda: re.search(line, log.read_text(), re.M))
+                expect(said, log.read_text())
+        with self.passed_on() as other, self.nginx(site.replace(str(path), other)):
+            with self.check("nginx and a socket with the rights of our unit"):
+                equal(self.through(), "200", "answer")
+
+    def through(self):
+        """The status of an answer that came through nginx."""
+        asked = ["curl", "-sSk", "-o", "/dev/null", "-w", "%{http_code}"]
+        return self.stage.run(*asked, f"https://{HOST}/v2/")
+
+    @contextlib.contextmanager
+    def passed_on(self):
+        """A registry that is handed the socket of our unit's drop-in."""
+        lines = example(OURS, "ini", "[Socket]").splitlines()
+        unit = dict(line.split("=", 1) for line in lines if "=" in line)
+        path = unit["ListenStream"]
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            shutil.chown(path, group=unit["SocketGroup"])
+            os.chmod(path, int(unit["SocketMode"], 8))
+            listener.listen()
+            with self.stage.serve(passed=listener.fileno(), REGISTRY_STORAGE="inmemory"):
+                yield path
 
     @contextlib.contextmanager
     def nginx(self, site):

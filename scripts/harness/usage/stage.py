@@ -65,10 +65,17 @@ class Stage:
         return attempt(*words, cwd=self.folder, env=self.environment | variables)
 
     @contextlib.contextmanager
-    def serve(self, *arguments, **variables):
-        """The registry, once it says that it listens; these are all the variables that it has."""
+    def serve(self, *arguments, passed=None, umask=-1, **variables):
+        """The registry, once it says that it listens; these are all the variables that it has. It is
+        handed the socket `passed`, as by systemd."""
         environment = self.environment | variables
-        with self.daemon("registry", self.binary, "serve", *arguments, env=environment) as daemon:
+        command = [self.binary, "serve", *arguments]
+        if passed is not None:
+            # The shell puts the socket where it is expected, and says whom it is for.
+            script = f'exec 3<&{passed}; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
+            command = ["bash", "-c", script, "bash", *command]
+        options = {"umask": umask, "pass_fds": [] if passed is None else [passed]}
+        with self.daemon("registry", *command, env=environment, **options) as daemon:
             ready = daemon.wait_until(lambda: "listening on" in daemon.last_words())
             expect(ready, f"the registry does not start\n{daemon.last_words()}")
             yield daemon
@@ -82,10 +89,10 @@ class Stage:
         shutil.copy(TOP / "registry-bin/tests/stock/image-registry-2.yml", file)
         return self.serve(file, **variables)
 
-    def daemon(self, name, *command, env=None):
+    def daemon(self, name, *command, env=None, **options):
         self._names += 1
         log = self.folder / f"{self._names}-{name}.log"
-        return Daemon(command, log, env or self.environment)
+        return Daemon(command, log, env or self.environment, **options)
 
     def dockerd(self, **settings):
         self._names += 1

@@ -18,6 +18,7 @@ mod program;
 mod requests;
 mod secrets;
 mod serving;
+mod settings;
 mod surroundings;
 mod tls;
 mod wrong;

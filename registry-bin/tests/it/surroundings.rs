@@ -1,6 +1,6 @@
 //! What surrounds the registry: the debug address, SIGHUP, proxies that are trusted.
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{fs, io::Write as _, path::Path, process::Command, thread};
 
 use tempfile::TempDir;
 
@@ -51,6 +51,12 @@ fn a_hangup_reads_the_levels_of_the_log_again() {
     program.signal("HUP");
     program.wait_for("log levels: read again");
     assert_eq!(program.request("GET /v2/", b"").status, 200);
+    // What goes wrong with a connection is told at `debug` alone.
+    program
+        .connect()
+        .write_all(b"GET /v2/ HTTP/1.1\r\nHost")
+        .unwrap();
+    program.wait_for("level=debug msg=\"a connection failed\"");
 }
 
 /// Makes a named pipe, and writes `text` to whoever opens it first.

@@ -6,6 +6,8 @@ mod causes;
 pub mod check;
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod explained;
 pub mod failure;
 pub mod files;
 pub mod health;

@@ -198,6 +198,31 @@ fn the_storage_is_asked_as_often_as_it_says_and_forgiven_as_often() {
 }
 
 #[test]
+fn requests_under_way_are_cut_after_the_drain() {
+    /// A POST whose body never comes.
+    const BEGUN: &[u8] = b"POST /v2/a/blobs/uploads/?digest=sha256:\
+        2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824 HTTP/1.1\r\n\
+        Host: registry\r\nContent-Type: application/octet-stream\r\nContent-Length: 5\r\n\
+        Expect: 100-continue\r\n\r\n";
+    let home = TempDir::new().unwrap();
+    let variables = [("REGISTRY_HTTP_DRAINTIMEOUT", "100ms")];
+    let program = Program::in_memory(home.path(), &variables);
+    let mut stream = program.connect();
+    stream.write_all(BEGUN).unwrap();
+    let mut ready = [0; 12];
+    stream.read_exact(&mut ready).unwrap();
+    let begun = Instant::now();
+    program.signal("TERM");
+    program.wait_for("stopped, requests still under way after 100ms were cut");
+    // By default it is five seconds.
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
 fn uploads_are_purged_as_configured() {
     let home = TempDir::new().unwrap();
     for (dry_run, said, status) in [

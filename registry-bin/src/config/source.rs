@@ -138,7 +138,7 @@ impl fmt::Display for Source {
             Self::Argument(path) => write!(f, "{} (from the command line)", path.display()),
             Self::None => write!(
                 f,
-                "no file: the command line names none, {CONFIGURATION_PATH} is not set; defaults and \
+                "no file: neither the command line nor {CONFIGURATION_PATH} names one; defaults and \
                  variables alone"
             ),
             Self::Variable(path) => write!(f, "{} (from {CONFIGURATION_PATH})", path.display()),

@@ -17,7 +17,7 @@ fn without_anything_it_says_what_it_does() {
     let log = program.log();
     let root = home.path().join(".local/share/registry");
     for line in [
-        "configuration: no file: the command line names none, REGISTRY_CONFIGURATION_PATH is not set; \
+        "configuration: no file: neither the command line nor REGISTRY_CONFIGURATION_PATH names one; \
          defaults and variables alone",
         "cache: on, in this process and bounded, checked against the disk; no Redis",
         &format!("storage: filesystem, in {}", root.display()),

@@ -249,7 +249,7 @@ mod tests {
                 ..Exposure::default()
             };
             let below = format!("below {}, ", temporary.display());
-            of(&exposure).iter().any(|line| line.contains(&below))
+            find(&exposure).iter().any(|line| line.contains(&below))
         };
         for (directory, below) in [
             ("scratch/data", true),

@@ -163,7 +163,7 @@ fn a_container_that_is_linked_is_told_by_its_port() {
     ] {
         let name = variable.split('=').next().unwrap_or_default();
         let (root, warnings) = applied(&format!("{port}\n{variable}")).unwrap();
-        assert_eq!(root, Tree::of_file(FILE, Origin::Defaults).unwrap().root);
+        assert_eq!(root, Tree::parse(FILE, Origin::Defaults).unwrap().root);
         let begin = format!("{name}: not a setting, ignored");
         assert!(
             warnings.iter().any(|said| said.starts_with(&begin)),

@@ -137,7 +137,7 @@ fn locations_are_relative_or_not() {
         (&[(RELATIVE, "true")], "/v2/a/"),
         (&[(RELATIVE, "false")], "http://registry/v2/a/"),
         (&[HOST], "https://r.example.org/v2/a/"),
-        (&[HOST, (RELATIVE, "true")], "/v2/a/"),
+        (&[HOST, (RELATIVE, "true")], "https://r.example.org/v2/a/"),
         (&[HOST, (RELATIVE, "false")], "https://r.example.org/v2/a/"),
     ];
     for (variables, begin) in rows {

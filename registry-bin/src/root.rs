@@ -10,7 +10,7 @@ use std::{
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
 };
 use registry_core::{Clock, Context, Error, SystemClock, protocol::failure, server::Body};
 use tower_service::Service;
@@ -57,6 +57,7 @@ impl Root {
                 Ok(()) => alive(),
                 Err(error) => unwell(&error),
             },
+            "/" | "/_ping" | "/v1/_ping" if *method == Method::OPTIONS => allowed(),
             "/v1" => missing("v1 not supported: this registry speaks /v2/\n"),
             path if path.starts_with("/v1/") => {
                 missing("v1 not supported: this registry speaks /v2/\n")
@@ -103,6 +104,14 @@ fn alive() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let no_cache = HeaderValue::from_static("no-cache");
     response.headers_mut().insert(CACHE_CONTROL, no_cache);
+    response
+}
+
+/// As in the API: a browser asks before a page of another origin may.
+fn allowed() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    let reads = HeaderValue::from_static("GET, HEAD");
+    response.headers_mut().insert(ALLOW, reads);
     response
 }
 

@@ -56,6 +56,10 @@ fn paths_of_nobodys() {
             "{path}: {}",
             answer.body
         );
+        let asked_first = program.request(&format!("OPTIONS {path}"), b"");
+        assert_eq!(asked_first.status, status, "{path}");
+        let allows = asked_first.header("allow").is_some();
+        assert_eq!(allows, status == 200, "{path}");
     }
 }
 

@@ -49,7 +49,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Bind(_) | Self::Io(_) | Self::Passed(_) | Self::Storage(_) => 1,
             Self::Htpasswd(HtpasswdError::Usage(_) | HtpasswdError::Scheme) => 64,
-            Self::Htpasswd(HtpasswdError::Wrong) => 3,
+            Self::Htpasswd(HtpasswdError::Skipped(_) | HtpasswdError::Wrong) => 3,
             Self::Htpasswd(HtpasswdError::Unknown { .. }) => 6,
             Self::GarbageCollect | Self::Htpasswd(_) => 1,
             Self::Config(_) => 78,

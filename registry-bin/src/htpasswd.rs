@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use registry_auth::htpasswd::{DEFAULT_COST, EditError, Entry, HtpasswdFile};
+use registry_auth::htpasswd::{DEFAULT_COST, EditError, Entry, HtpasswdFile, Skipped};
 use registry_core::access::Secret;
 
 /// What bcrypt looks at.
@@ -99,6 +99,9 @@ pub enum HtpasswdError {
         "only bcrypt hashes are written, since the registry lets in nobody else; write -B, or nothing"
     )]
     Scheme,
+    /// The user is there, and cannot come in with any password.
+    #[error("{0}")]
+    Skipped(Skipped),
     /// The user is not in the file.
     #[error("{user:?} is not in {file}")]
     Unknown {
@@ -193,7 +196,10 @@ impl Htpasswd {
                 format!("Password for user {user} correct.\n"),
             )),
             Some(false) => Err(HtpasswdError::Wrong),
-            None => Err(unknown(file, user)),
+            None => Err(match users.skipped(user) {
+                Some(skipped) => HtpasswdError::Skipped(skipped),
+                None => unknown(file, user),
+            }),
         }
     }
 

@@ -25,6 +25,11 @@ pub struct Skipped {
 }
 
 impl Skipped {
+    pub(super) fn new(line: usize, user: Option<&str>, why: Why) -> Self {
+        let user = user.map(str::to_owned);
+        Self { line, user, why }
+    }
+
     /// The number of the line, from 1 on.
     pub fn line(&self) -> usize {
         self.line
@@ -73,11 +78,7 @@ impl Entries {
                 // An older line of this user must not go on to count.
                 entries.users.remove(user);
             }
-            entries.skipped.push(Skipped {
-                line: number,
-                user: user.map(str::to_owned),
-                why,
-            });
+            entries.skipped.push(Skipped::new(number, user, why));
         }
         let costs = entries.users.values().map(BcryptHash::cost);
         entries.cost = costs.max().unwrap_or(DEFAULT_COST);

@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 
 pub use self::entry::{EditError, Entry};
 use super::{
+    entries::Skipped,
     file::content,
     hash::BcryptHash,
     line::{BYTE_ORDER_MARK, Line, lines},
@@ -85,6 +86,16 @@ impl HtpasswdFile {
     pub fn verify(&self, user: &str, password: &Secret) -> Option<bool> {
         let hash = self.hash_of(user)?;
         bcrypt::verify(password.expose(), hash.expose()).ok()
+    }
+
+    /// The line of a user who is there and cannot come in.
+    pub fn skipped(&self, user: &str) -> Option<Skipped> {
+        let numbered = (1..).zip(&self.lines);
+        let (number, line) = numbered.filter(|(_, line)| is_of(line, user)).last()?;
+        match Line::of(&String::from_utf8_lossy(line)) {
+            Line::User(_, Err(why)) => Some(Skipped::new(number, Some(user), why)),
+            Line::User(_, Ok(_)) | Line::Nothing | Line::Odd(_) => None,
+        }
     }
 
     /// The hash by which a user comes in: that of the last line.

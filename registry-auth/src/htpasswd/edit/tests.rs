@@ -122,6 +122,7 @@ fn apaches_hashes_and_ours_are_verified() {
         ("absent", "correct", None),
     ] {
         assert_eq!(file.verify(user, &secret(password)), expected, "{user}");
+        assert_eq!(file.skipped(user).is_some(), user == "md5", "{user}");
     }
 }
 
@@ -208,6 +209,10 @@ proptest! {
         for user in USERS {
             let hash = file.hash_of(user);
             prop_assert_eq!(hash.as_ref(), entries.hash(user), "{:?}", user);
+            let skipped = file.skipped(user);
+            let told = entries.skipped().iter().rfind(|line| line.user() == Some(user));
+            let told = told.filter(|_| hash.is_none());
+            prop_assert_eq!(skipped.as_ref(), told, "{:?}", user);
             // Whoever is removed does not come in, and everybody else as before.
             let mut less = file.clone();
             let named = entries.skipped().iter().any(|line| line.user() == Some(user));

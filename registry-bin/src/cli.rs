@@ -249,7 +249,7 @@ Examples:
 Exit status:
   0    done; of serve: stopped by a signal, after requests under way had been answered or cut
   1    something failed
-  3    of htpasswd -v: the password is wrong
+  3    of htpasswd -v: the password is wrong, or none lets the user in
   6    of htpasswd -v and -D: the user is not in the file
   64   the command line makes no sense
   78   the configuration makes no sense

@@ -29,7 +29,7 @@ const LONGEST: usize = 72;
 Exit status:
   0    done
   1    something failed: the file cannot be read or written, or the password is not fit
-  3    the password is wrong (-v)
+  3    the password is wrong, or none lets the user in (-v)
   6    the user is not in the file (-v, -D)
   64   the command line makes no sense"
 )]

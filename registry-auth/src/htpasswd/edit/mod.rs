@@ -131,7 +131,11 @@ impl HtpasswdFile {
             let message = "it is no file, and is left as it is; name one";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let mut file = NamedTempFile::new_in(directory)?;
+        let mut file = NamedTempFile::new_in(directory).map_err(|error| {
+            // Its own words name a file that nobody knows of.
+            let (folder, kind) = (directory.display(), error.kind());
+            io::Error::new(kind, format!("in its folder {folder}: {kind}"))
+        })?;
         if let Some(there) = there {
             let new = file.as_file().metadata()?;
             if (there.uid(), there.gid()) != (new.uid(), new.gid()) {

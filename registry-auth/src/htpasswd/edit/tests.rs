@@ -73,7 +73,10 @@ fn a_file_is_changed_and_the_rest_of_it_stays() {
         0o600
     );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-    assert!(file.write(&folder.path().join("absent/file")).is_err());
+    let absent = folder.path().join("absent");
+    let error = file.write(&absent.join("file")).unwrap_err().to_string();
+    let end = format!("in its folder {}: entity not found", absent.display());
+    assert!(error.ends_with(&end), "{error}");
 }
 
 #[test]

@@ -158,8 +158,8 @@ impl<F> RegistryService<F> {
         self.with(|settings| settings.events = Some(sink))
     }
 
-    /// Serves every path that is not the API's. It finds the [`Context`](crate::Context) of each request in its
-    /// extensions, without a principal.
+    /// Serves every path that is not the API's. It finds the [`Context`](crate::Context) of each
+    /// request in its extensions, without a principal.
     pub fn fallback<G>(self, fallback: G) -> RegistryService<G> {
         RegistryService {
             settings: self.settings,

@@ -120,15 +120,19 @@ async fn a_manifest_is_stored_under_the_digest_it_is_pushed_by() {
 }
 
 #[tokio::test]
-async fn absence_has_two_names() {
+async fn a_manifest_is_unknown_in_a_repository_that_is_known_and_in_one_that_is_not() {
     let (engine, _) = engine();
     push_blob(&engine, "a", "hello").await;
     for reference in [by_tag("v1"), Reference::Digest(sha256("x"))] {
         let stat = engine.stat_manifest(&cx(), &name("a"), &reference).await;
         assert_eq!(code(stat), ErrorCode::ManifestUnknown);
         let read = engine.get_manifest(&cx(), &name("never"), &reference).await;
-        assert_eq!(code(read), ErrorCode::NameUnknown);
+        assert_eq!(code(read), ErrorCode::ManifestUnknown);
     }
+    let tags = engine
+        .list_tags(&cx(), &name("never"), registry_core::Page::first(1))
+        .await;
+    assert_eq!(code(tags), ErrorCode::NameUnknown);
 }
 
 #[tokio::test]

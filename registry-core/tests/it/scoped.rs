@@ -28,7 +28,7 @@ async fn names_are_put_under_the_prefix() {
     let outside = team
         .get_manifest(&cx(), &name("other"), &by_tag("v1"))
         .await;
-    assert_eq!(code(outside), ErrorCode::NameUnknown);
+    assert_eq!(code(outside), ErrorCode::ManifestUnknown);
     let long = name(&"a".repeat(RepositoryName::MAX_LENGTH));
     assert_eq!(
         code(team.stat_blob(&cx(), &long, &blob).await),

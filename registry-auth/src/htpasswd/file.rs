@@ -94,24 +94,29 @@ impl Watched {
         let was_so = before.as_ref().is_some_and(|last| last.look == look);
         let never_there = before.is_none() && matches!(look, Look::Cannot(_));
         let whole = was_so || never_there || look.is_settled(now);
-        let (mut pauses, mut same) = (if whole { 0 } else { PATIENCE }, 0);
+        // Whether nobody is missing, or certainly so, and the file is still what it was looked at for.
+        let holds = |found: &Found, look: Look, same: u32| {
+            (same >= CERTAIN || !is_less(known, found)) && Look::at(&self.0.path) == look
+        };
+        let found = whole.then(|| self.parsed());
+        let mut found = found.filter(|found| holds(found, look, 0));
+        let (mut pauses, mut same) = (PATIENCE, 0);
         let found = loop {
+            if let Some(found) = found {
+                break found;
+            }
             if pauses == 0 {
                 break self.parsed();
             }
-            // Whoever writes it may not have ended.
+            // Whoever writes it may not have ended. (For a moment a file that was emptied has the times
+            // that it had when it was full.)
             pauses -= 1;
             pause();
             let again = Look::at(&self.0.path);
-            if again != look {
-                (look, same) = (again, 0);
-                continue;
-            }
-            same += 1;
-            // The look was taken before the content: a change in between is met by the next look.
-            let found = self.parsed();
-            if same >= CERTAIN || !is_less(known, &found) {
-                break found;
+            same = if again == look { same + 1 } else { 0 };
+            look = again;
+            if same > 0 {
+                found = Some(self.parsed()).filter(|found| holds(found, look, same));
             }
         };
         self.tell(before.as_ref().map(|last| &last.found), &found);
@@ -229,13 +234,15 @@ mod tests {
     fn whoever_is_missing_is_waited_for_longer() {
         let (_folder, watched, now) = file(ADA);
         watched.read_between(now, || {}).unwrap();
-        for (rest, users) in [(3, 1), (u32::MAX, 0)] {
+        // Also where it looks as if it were old, as one that was just emptied can for a moment.
+        let later = SystemClock.now() + Duration::from_secs(60);
+        for (now, rest, users) in [(now, 3, 1), (later, 3, 1), (later, u32::MAX, 0)] {
             fs::write(watched.path(), "").unwrap();
             let mut pauses = 0;
             let found = watched.read_between(now, || {
                 pauses += 1;
                 if pauses == rest {
-                    fs::write(watched.path(), ADA.repeat(2)).unwrap();
+                    fs::write(watched.path(), ADA.repeat(2 + users)).unwrap();
                 }
             });
             assert_eq!(found.unwrap().len(), users);

@@ -9,7 +9,7 @@ use registry_core::{
     runtime::{Runtime, TokioRuntime},
     server::hyper::{self, Server},
 };
-use tokio::{runtime, sync::oneshot};
+use tokio::{runtime, sync::oneshot, task::JoinHandle};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Driver, UploadPurging, display_duration},
     failure::Failure,
     files,
-    health::{self, HealthService},
+    health::{self, Health, HealthService},
     listen::Listener,
     reload::{Hangups, Reloads},
     scheduler,
@@ -85,6 +85,8 @@ pub async fn until_signalled(
     mut around: Surroundings,
 ) -> Result<(), Failure> {
     let drain = config.http.drain;
+    let debug = around.debug.take();
+    let debug = debug.map(|listener| debug_address(listener, registry.health.clone()));
     beside(&registry, config, &mut around);
     let server = Server::new()
         .connections(files::raise_limit())
@@ -121,6 +123,10 @@ pub async fn until_signalled(
     info!("{}: draining, for at most {bound}", stop.name());
     around.notifier.stopping(drain);
     drop(ask);
+    // So that another registry can take its addresses meanwhile.
+    if let Some(debug) = debug {
+        debug.abort();
+    }
     tokio::select! {
         stop = around.signals.next() => Err(Failure::Signal(stop)),
         drained = &mut serving => {
@@ -159,13 +165,6 @@ fn beside(registry: &Assembled, config: &Config, around: &mut Surroundings) {
             },
         );
     }
-    if let Some(listener) = around.debug.take() {
-        let service = HealthService::new(registry.health.clone());
-        keep("health: the debug address", listener, move |listener| {
-            let service = service.clone();
-            Box::pin(serve_health(listener, service))
-        });
-    }
     if let Some(reloads) = around.reloads.take() {
         let state = (reloads, around.notifier.clone());
         keep("SIGHUP: reading again", state, |state| {
@@ -185,9 +184,18 @@ fn keep<S: Send + 'static>(
     what: &'static str,
     state: S,
     task: impl for<'a> FnMut(&'a mut S) -> BoxFuture<'a, ()> + Send + 'static,
-) {
+) -> JoinHandle<()> {
     let runtime = Arc::new(TokioRuntime);
-    tokio::spawn(async move { keep_running(what, runtime, state, task).await });
+    tokio::spawn(async move { keep_running(what, runtime, state, task).await })
+}
+
+/// Tells at the debug address how the registry is, until that is aborted.
+fn debug_address(listener: Listener, health: Health) -> JoinHandle<()> {
+    let service = HealthService::new(health);
+    keep("health: the debug address", listener, move |listener| {
+        let service = service.clone();
+        Box::pin(serve_health(listener, service))
+    })
 }
 
 async fn serve_health(listener: &mut Listener, service: HealthService) {

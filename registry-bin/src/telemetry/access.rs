@@ -233,7 +233,9 @@ fn is_ours(name: &str, value: &str) -> bool {
     match name {
         "digest" | "mount" => Digest::parse(&value.replacen("%3A", ":", 1)).is_ok(),
         "n" | "offset" => value.bytes().all(|byte| byte.is_ascii_digit()),
-        "artifactType" | "from" | "last" | "ns" | "tag" => true,
+        "artifactType" | "from" | "last" | "ns" | "tag" => value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/:+%".contains(&byte)),
         _ => false,
     }
 }
@@ -325,6 +327,7 @@ mod tests {
             ("mount=hunter2&from=a", "?mount=***&from=a"),
             (EMPTY, EMPTY_SHOWN),
             ("n=hunter2", "?n=***"),
+            ("from=a;token=hunter2", "?from=***"),
             ("hint=hunter2&offset=5", "?hint=***&offset=5"),
             ("hunter2", "?***"),
             ("N=hunter2", "?N=***"),

@@ -74,9 +74,11 @@ impl Logs {
     /// waited for two seconds, and all together for six.
     pub fn flush(&self) {
         let end = Instant::now() + FLUSH;
-        for stream in self.streams() {
-            stream.flush(STALLED, end);
-        }
+        thread::scope(|all| {
+            for stream in self.streams() {
+                all.spawn(move || stream.flush(STALLED, end));
+            }
+        });
     }
 
     fn streams(&self) -> impl Iterator<Item = &Stream> {

@@ -93,7 +93,7 @@ fn htpasswd(home: &Path, arguments: &[&str], input: &str) -> (i32, String, Strin
 fn whoever_is_there_and_cannot_come_in_is_told_why() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("users");
-    std::fs::write(&file, "# ours\nmd5:$apr1$x$y\n").unwrap();
+    fs::write(&file, "# ours\nmd5:$apr1$x$y\n").unwrap();
     let arguments = ["-vb", file.to_str().unwrap(), "md5", "x"];
     let (status, _, told) = htpasswd(home.path(), &arguments, "");
     let expected = "registry: line 2: \"md5\" cannot log in, since it is an MD5 hash; ";

@@ -1,10 +1,17 @@
 //! What surrounds the registry: the debug address, SIGHUP, proxies that are trusted.
 
-use std::{fs, io::Write as _, path::Path, process::Command, thread};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+    thread,
+};
 
 use tempfile::TempDir;
 
-use crate::program::{Program, exchange};
+use crate::program::{Program, exchange, until};
 
 #[test]
 fn health_is_told_at_the_debug_address_and_switched_there() {
@@ -20,7 +27,7 @@ fn health_is_told_at_the_debug_address_and_switched_there() {
     let address = log.split("health: at http://").nth(1).unwrap();
     let address = address.split('/').next().unwrap().to_owned();
     let debug = |request: &str| {
-        let stream = std::net::TcpStream::connect(&address).unwrap();
+        let stream = TcpStream::connect(&address).unwrap();
         exchange(stream, request, b"")
     };
     let told = debug("GET /debug/health");
@@ -35,6 +42,22 @@ fn health_is_told_at_the_debug_address_and_switched_there() {
     assert_eq!(debug("POST /debug/health/up").status, 200);
     assert_eq!(program.request("GET /v2/", b"").status, 200);
     assert_eq!(debug("GET /metrics").status, 404);
+    // While what is under way ends, another registry can have the addresses already.
+    let started = program.request("POST /v2/a/blobs/uploads/", b"");
+    let location = started.header("location").unwrap();
+    let head = format!("PATCH {location} HTTP/1.1\r\nHost: r\r\nContent-Length: 2\r\n");
+    let mut upload = program.connect();
+    write!(upload, "{head}Expect: 100-continue\r\n\r\n").unwrap();
+    upload.read_exact(&mut [0; 25]).unwrap();
+    program.signal("TERM");
+    until("the debug address is left", || {
+        TcpStream::connect(&address).is_err()
+    });
+    upload.write_all(b"ab").unwrap();
+    let mut answer = String::new();
+    upload.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    assert_eq!(program.end().status.code(), Some(0));
 }
 
 #[test]

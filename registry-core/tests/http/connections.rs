@@ -287,6 +287,23 @@ async fn whoever_was_refused_is_listened_to_for_a_while() {
     }
 }
 
+#[tokio::test]
+async fn whoever_was_refused_does_not_delay_the_end() {
+    tokio::time::pause();
+    let (mut stream, other) = tokio::io::duplex(64 * 1024);
+    let running = Running::new(Server::new().drain(LONG), Gathering(Some(other)));
+    let head = "PUT /v2/a/manifests/t HTTP/1.1\r\nHost: r\r\nContent-Length: 5242880\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.read_to_end(&mut Vec::new()).await.unwrap();
+    running.end.send(()).unwrap();
+    let begun = tokio::time::Instant::now();
+    while stream.write_all(b"more").await.is_ok() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(running.served.await.unwrap());
+    assert!(begun.elapsed() <= Duration::from_secs(2));
+}
+
 /// One connection, which gathers what it sends, as TLS does.
 struct Gathering(Option<DuplexStream>);
 

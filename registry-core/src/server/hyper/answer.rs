@@ -12,6 +12,11 @@ use pin_project_lite::pin_project;
 
 use crate::protocol::failure;
 
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("a request over HTTP/1.1 does not name one host (RFC 9112 §3.2), and is refused")]
+pub(super) struct UnnamedHost;
+
 /// The refusal of a request over HTTP/1.1 that does not name one host (RFC 9112 §3.2): a proxy may have
 /// understood it otherwise.
 pub(super) fn unnamed_host<B>(

@@ -9,7 +9,14 @@ mod answer;
 mod watched;
 
 use std::{
-    convert::Infallible, error::Error as StdError, fmt, io, net::SocketAddr, sync::Arc,
+    convert::Infallible,
+    error::Error as StdError,
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,7 +37,7 @@ use tokio::{
 use tower_service::Service;
 
 use self::{
-    answer::{Answer, unnamed_host},
+    answer::{Answer, UnnamedHost, unnamed_host},
     watched::Watched,
 };
 use super::{
@@ -224,7 +231,8 @@ impl Server {
 
     /// How long a client may take nothing of what is sent to it; at most twice as long. Then the
     /// connection is closed. A connection that gathers what it sends, as TLS does, must be able to
-    /// send all of that in this time. Default: 120 s.
+    /// send all of that in this time; and what the system gathers counts as taken only in larger
+    /// pieces, so that a reader of some KiB a second can be cut off as well. Default: 120 s.
     pub fn write_timeout(self, timeout: Duration) -> Self {
         Self {
             write_timeout: timeout,
@@ -253,7 +261,8 @@ impl Server {
         Self { http2, ..self }
     }
 
-    /// Is shown why a connection failed, or could not be accepted.
+    /// Is shown why a connection failed, or could not be accepted; or why a request was refused before
+    /// it reached the service.
     pub fn on_error(
         self,
         on_error: impl Fn(&(dyn StdError + Send + Sync + 'static)) + Send + Sync + 'static,
@@ -285,6 +294,7 @@ impl Server {
         let builder = Arc::new(self.builder());
         let graceful = GracefulShutdown::new();
         let (cut, _) = watch::channel(());
+        let ending = Arc::new(AtomicBool::new(false));
         let places = Arc::new(Semaphore::new(self.connections.min(Semaphore::MAX_PERMITS)));
         let mut end = std::pin::pin!(end);
         loop {
@@ -310,7 +320,7 @@ impl Server {
             let lingering = Lingering::default();
             let asked_to_linger = lingering.clone();
             let service = hyper::service::service_fn({
-                let service = service.clone();
+                let (service, on_error) = (service.clone(), self.on_error.clone());
                 move |mut request: Request<Incoming>| {
                     let extensions = request.extensions_mut();
                     match peer {
@@ -324,9 +334,12 @@ impl Server {
                         extensions.insert(Encrypted);
                     }
                     extensions.insert(lingering.clone());
-                    let mut service = service.clone();
+                    let (mut service, on_error) = (service.clone(), on_error.clone());
                     async move {
                         if let Some(refusal) = unnamed_host(request.version(), request.headers()) {
+                            if let Some(on_error) = on_error {
+                                on_error(&UnnamedHost);
+                            }
                             return Ok::<_, Infallible>(refusal);
                         }
                         std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
@@ -340,6 +353,7 @@ impl Server {
                 self.header_timeout,
                 self.write_timeout,
                 asked_to_linger,
+                Arc::clone(&ending),
             ));
             let connection = builder.serve_connection(stream, service).into_owned();
             let connection = graceful.watch(connection);
@@ -363,6 +377,7 @@ impl Server {
             });
         }
         drop(listener);
+        ending.store(true, Ordering::Relaxed);
         let drained = tokio::time::timeout(self.drain, graceful.shutdown()).await;
         if drained.is_err() {
             cut.send_replace(());

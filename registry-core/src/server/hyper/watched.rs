@@ -3,6 +3,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -35,6 +39,8 @@ pub(super) struct Watched<C> {
     /// Whether something was taken since the timer was set. One timer serves many writes that way.
     progressed: bool,
     lingering: Lingering,
+    /// Whether the server ends, and waits for nobody who was answered.
+    ending: Arc<AtomicBool>,
     /// Whether nothing more is sent, and how long there may still be somebody to listen to: until
     /// when in all, and until when in silence.
     shut: Option<[Pin<Box<Sleep>>; 2]>,
@@ -46,6 +52,7 @@ impl<C> Watched<C> {
         header_timeout: Duration,
         write_timeout: Duration,
         lingering: Lingering,
+        ending: Arc<AtomicBool>,
     ) -> Self {
         Self {
             connection,
@@ -55,6 +62,7 @@ impl<C> Watched<C> {
             stalled: None,
             progressed: false,
             lingering,
+            ending,
             shut: None,
         }
     }
@@ -111,7 +119,7 @@ impl<C: AsyncRead + Unpin> Watched<C> {
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => break,
             }
-            if until.as_mut().poll(cx).is_ready() {
+            if self.ending.load(Ordering::Relaxed) || until.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
         }

@@ -21,8 +21,9 @@ use http_body::Body as HttpBody;
 
 use crate::{content::ByteStream, runtime::Runtime};
 
-/// The most bytes of a refused body that are read, so that the client sees why. What is left then is
-/// cut off with the connection.
+/// The most bytes of a refused body that are read before the answer, so that the connection can go on.
+/// With what is left then it ends. (The adapter for hyper goes on to take it for a while, so that the
+/// client sees the answer.)
 pub const DRAINED: u64 = 256 * 1024;
 
 /// How long that may take.

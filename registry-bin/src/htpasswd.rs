@@ -11,6 +11,8 @@ use clap::Args;
 use registry_auth::htpasswd::{DEFAULT_COST, EditError, Entry, HtpasswdFile, Skipped};
 use registry_core::access::Secret;
 
+use crate::locked::lock_folder;
+
 /// What bcrypt looks at.
 const LONGEST: usize = 72;
 
@@ -248,13 +250,7 @@ fn unknown(file: &Path, user: &str) -> HtpasswdError {
 /// none is lost. It is the folder that is locked, as the file itself is another one afterwards; that of the
 /// file which a link leads to. Where folders cannot be locked it is as it is with Apache's.
 fn lock(file: &Path) -> Option<File> {
-    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = File::open(folder.unwrap_or(Path::new("."))).ok()?;
-    folder.lock().ok()?;
-    Some(folder)
+    lock_folder(&file.canonicalize().unwrap_or_else(|_| file.to_owned()))
 }
 
 /// What bcrypt does not look at must not be relied on.

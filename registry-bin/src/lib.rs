@@ -13,6 +13,7 @@ pub mod files;
 pub mod health;
 pub mod htpasswd;
 pub mod listen;
+mod locked;
 #[cfg(test)]
 mod pages;
 pub mod reload;

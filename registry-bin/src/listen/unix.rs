@@ -12,9 +12,13 @@ use std::{
 
 use bytes::Bytes;
 use registry_core::server::hyper::Listener;
-use tokio::net::{UnixListener, UnixSocket, UnixStream};
+use tokio::{
+    net::{UnixListener, UnixSocket, UnixStream},
+    task::spawn_blocking,
+};
 
 use super::BACKLOG;
+use crate::locked::lock_folder;
 
 /// A Unix socket. When it is dropped its file goes with it, if it was made here: from then on another
 /// registry can have the path, also while this one still answers what was asked.
@@ -29,6 +33,9 @@ pub struct SocketListener {
 impl SocketListener {
     /// Makes the socket at `path`. One that nobody answers, as a killed registry leaves it, is replaced.
     pub(super) async fn bind(path: &Path) -> io::Result<Self> {
+        // Of two that start at once, the second must not take the first for dead.
+        let locked = path.to_owned();
+        let _lock = spawn_blocking(move || lock_folder(&locked)).await;
         remove_dead(path).await?;
         let socket = UnixSocket::new_stream()?;
         socket.bind(path)?;
@@ -124,9 +131,45 @@ async fn remove_dead(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixDatagram;
+    use std::{os::unix::net::UnixDatagram, sync::Barrier, thread};
+
+    use tokio::runtime::Builder;
 
     use super::*;
+
+    #[test]
+    fn of_those_that_start_at_once_one_listens() {
+        const ROUNDS: usize = 100;
+        let home = tempfile::tempdir().expect("a temporary directory can be made");
+        let paths: Vec<_> = (0..ROUNDS)
+            .map(|n| home.path().join(n.to_string()))
+            .collect();
+        for path in &paths {
+            drop(StdUnixListener::bind(path).expect("the directory can be written"));
+        }
+        let together = Barrier::new(4);
+        let start = || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("the machine has room");
+            let bind = |path: &PathBuf| {
+                together.wait();
+                runtime.block_on(SocketListener::bind(path)).ok()
+            };
+            // None ends before all have tried all.
+            let bound: Vec<_> = paths.iter().map(bind).collect();
+            together.wait();
+            bound.iter().map(Option::is_some).collect::<Vec<_>>()
+        };
+        let started: Vec<_> = thread::scope(|all| {
+            let running: Vec<_> = (0..4).map(|_| all.spawn(start)).collect();
+            let ended = running.into_iter().map(|one| one.join());
+            ended.map(|one| one.expect("it does not panic")).collect()
+        });
+        for round in 0..ROUNDS {
+            let listening = started.iter().filter(|one| one[round]).count();
+            assert_eq!(listening, 1, "round {round}");
+        }
+    }
 
     #[tokio::test]
     async fn a_socket_that_nobody_answers_is_replaced() {

@@ -227,17 +227,23 @@ impl<B> Service<Request<B>> for Endless {
     }
 }
 
-#[tokio::test]
-async fn an_answer_must_be_taken_in_time() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (failed, mut failures) = mpsc::unbounded_channel();
+/// A server that soon gives up those who do not read, and tells why connections failed.
+fn impatient() -> (Server, mpsc::UnboundedReceiver<String>) {
+    let (failed, failures) = mpsc::unbounded_channel();
     let server = Server::new()
         .write_timeout(Duration::from_millis(100))
         .on_error(move |error| {
             let source = error.source().map(ToString::to_string);
             let _ = failed.send(source.unwrap_or_else(|| error.to_string()));
         });
+    (server, failures)
+}
+
+#[tokio::test]
+async fn an_answer_must_be_taken_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (server, mut failures) = impatient();
     tokio::spawn(server.serve(listener, Endless, std::future::pending()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(GET.as_bytes()).await.unwrap();
@@ -329,13 +335,7 @@ impl Listener for Gathering {
 #[tokio::test]
 async fn the_end_of_an_answer_must_be_taken_in_time_too() {
     let (mut stream, other) = tokio::io::duplex(64);
-    let (failed, mut failures) = mpsc::unbounded_channel();
-    let server = Server::new()
-        .write_timeout(Duration::from_millis(100))
-        .on_error(move |error| {
-            let source = error.source().map(ToString::to_string);
-            let _ = failed.send(source.unwrap_or_else(|| error.to_string()));
-        });
+    let (server, mut failures) = impatient();
     let service = RegistryService::new(Probe::new().0);
     tokio::spawn(server.serve(Gathering(Some(other)), service, std::future::pending()));
     stream.write_all(GET.as_bytes()).await.unwrap();

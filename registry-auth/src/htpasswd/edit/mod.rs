@@ -18,7 +18,7 @@ use super::{
     entries::Skipped,
     file::content,
     hash::BcryptHash,
-    line::{BYTE_ORDER_MARK, Line, lines},
+    line::{BYTE_ORDER_MARK, Line, Why, lines},
 };
 
 /// An htpasswd file in memory, to change and write back. Comments, order and the lines of other users
@@ -90,19 +90,21 @@ impl HtpasswdFile {
 
     /// The line of a user who is there and cannot come in.
     pub fn skipped(&self, user: &str) -> Option<Skipped> {
+        let (number, hash) = self.last_line_of(user)?;
+        Some(Skipped::new(number, Some(user), hash.err()?))
+    }
+
+    /// The hash by which a user comes in.
+    fn hash_of(&self, user: &str) -> Option<BcryptHash> {
+        self.last_line_of(user)?.1.ok()
+    }
+
+    /// The last line of a user, which is the one that counts: its number, and what it says.
+    fn last_line_of(&self, user: &str) -> Option<(usize, Result<BcryptHash, Why>)> {
         let numbered = (1..).zip(&self.lines);
         let (number, line) = numbered.filter(|(_, line)| is_of(line, user)).last()?;
         match Line::of(&String::from_utf8_lossy(line)) {
-            Line::User(_, Err(why)) => Some(Skipped::new(number, Some(user), why)),
-            Line::User(_, Ok(_)) | Line::Nothing | Line::Odd(_) => None,
-        }
-    }
-
-    /// The hash by which a user comes in: that of the last line.
-    fn hash_of(&self, user: &str) -> Option<BcryptHash> {
-        let line = self.lines.iter().rfind(|line| is_of(line, user))?;
-        match Line::of(&String::from_utf8_lossy(line)) {
-            Line::User(_, hash) => hash.ok(),
+            Line::User(_, hash) => Some((number, hash)),
             Line::Nothing | Line::Odd(_) => None,
         }
     }
